@@ -1,0 +1,5 @@
+"""Bytes to and from upstreams; the only room below the server that knows an HTTP library."""
+
+from pi_model_proxy.transport.upstream import Deadlines, UpstreamRequest, UpstreamResponse, UpstreamTransport
+
+__all__ = ["Deadlines", "UpstreamRequest", "UpstreamResponse", "UpstreamTransport"]

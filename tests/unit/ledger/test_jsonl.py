@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pi_model_proxy.hub import Usage
+from pi_model_proxy.ledger import Attempt, Entry, JsonlLog, LogSettings, log_line
+
+
+def an_entry(request_id: str = "req_1") -> Entry:
+    return Entry(request_id=request_id, timestamp=1_700_000_000.5, method="POST", path="/v1/messages")
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def open_log(tmp_path: Path, complaints: list[str]) -> Callable[..., JsonlLog]:
+    def make(path: Path = tmp_path / "logs" / "log.jsonl", *, max_bytes: int = 0, keep: int = 2) -> JsonlLog:
+        return JsonlLog(lambda: LogSettings(path=path, max_bytes=max_bytes, keep=keep), complaints.append)
+
+    return make
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_line_holds_the_original_fields_under_their_names() -> None:
+    entry = an_entry()
+    entry.status, entry.latency_ms, entry.model = 200, 12.34, "a/b"
+    entry.usage = Usage(input=10, cache_read=100, cache_write_5m=50, output=7, reasoning=3)
+    entry.cost = 0.00123
+    entry.attempts.append(Attempt(provider="a", status=200))
+    line = json.loads(log_line(entry))
+    assert line["timestamp"] == "2023-11-14T22:13:20.500Z"
+    assert {
+        k: line[k]
+        for k in ("method", "path", "status", "latency_ms", "model", "input_tokens", "output_tokens")
+    } == {
+        "method": "POST",
+        "path": "/v1/messages",
+        "status": 200,
+        "latency_ms": 12.3,
+        "model": "a/b",
+        "input_tokens": 160,
+        "output_tokens": 7,
+    }
+    assert (line["cache_read_tokens"], line["cache_write_tokens"], line["reasoning_tokens"]) == (100, 50, 3)
+    assert line["error"] is None
+    assert line["attempts"] == [{"provider": "a", "status": 200, "error": None, "upstream_id": None}]
+
+
+def test_every_settled_request_is_one_line_in_a_private_file(
+    tmp_path: Path, open_log: Callable[..., JsonlLog]
+) -> None:
+    log = open_log()
+    for number in range(700):
+        log.settle(an_entry(f"req_{number}"))
+    log.close()
+    path = tmp_path / "logs" / "log.jsonl"
+    assert [line["request_id"] for line in lines(path)] == [f"req_{number}" for number in range(700)]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_others_may_read_is_closed_to_them(
+    tmp_path: Path, open_log: Callable[..., JsonlLog]
+) -> None:
+    path = tmp_path / "log.jsonl"
+    path.touch(mode=0o644)
+    log = open_log(path)
+    log.settle(an_entry())
+    log.close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_file_is_rotated_and_only_so_many_are_kept(
+    tmp_path: Path, open_log: Callable[..., JsonlLog]
+) -> None:
+    path = tmp_path / "log.jsonl"
+    for number in range(5):
+        log = open_log(path, max_bytes=len(log_line(an_entry())) + 10)
+        log.settle(an_entry(f"req_{number}"))
+        log.close()
+    assert lines(path)[0]["request_id"] == "req_4"
+    assert lines(tmp_path / "log.jsonl.1")[0]["request_id"] == "req_3"
+    assert lines(tmp_path / "log.jsonl.2")[0]["request_id"] == "req_2"
+    assert not (tmp_path / "log.jsonl.3").exists()
+
+
+def test_no_kept_files_means_the_old_one_goes(tmp_path: Path, open_log: Callable[..., JsonlLog]) -> None:
+    path = tmp_path / "log.jsonl"
+    for number in range(2):
+        log = open_log(path, max_bytes=10, keep=0)
+        log.settle(an_entry(f"req_{number}"))
+        log.close()
+    assert [line["request_id"] for line in lines(path)] == ["req_1"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_log_that_is_a_folder_stops_nobody_and_is_complained_of_once(
+    tmp_path: Path, open_log: Callable[..., JsonlLog], complaints: list[str]
+) -> None:
+    log = open_log(tmp_path)
+    log.settle(an_entry())
+    log.close()
+    log.settle(an_entry())
+    log.close()
+    assert log.lost == 2
+    assert len(complaints) == 1
+    assert "cannot be written" in complaints[0]
+
+
+def test_a_symbolic_link_is_not_followed(
+    tmp_path: Path, open_log: Callable[..., JsonlLog], complaints: list[str]
+) -> None:
+    target = tmp_path / "victim"
+    target.write_text("keep")
+    link = tmp_path / "log.jsonl"
+    link.symlink_to(target)
+    log = open_log(link)
+    log.settle(an_entry())
+    log.close()
+    assert target.read_text() == "keep"
+    assert complaints
+
+
+def test_a_file_moved_away_is_made_anew(tmp_path: Path, open_log: Callable[..., JsonlLog]) -> None:
+    path = tmp_path / "log.jsonl"
+    log = open_log(path)
+    log.settle(an_entry("req_a"))
+    log.close()
+    log.settle(an_entry("req_b"))
+    path.rename(tmp_path / "moved")
+    log.settle(an_entry("req_c"))
+    log.close()
+    kept = [line["request_id"] for file in tmp_path.iterdir() for line in lines(file)]
+    assert sorted(kept) == ["req_a", "req_b", "req_c"]
+
+
+def test_nothing_secret_has_a_place_in_an_entry() -> None:
+    assert not {"prompt", "messages", "headers", "authorization", "body"} & set(Entry.__struct_fields__)
