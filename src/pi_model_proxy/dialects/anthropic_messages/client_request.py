@@ -1,0 +1,327 @@
+"""A hub request, as an upstream of this format takes it.
+
+Sources: dialects.md §1.1 AM, §1.2, §1.3, §7; pi 1.5.2 `dist/api/anthropic-messages.js`
+(`buildParams`, `getBetaFeatures`); pi.md §5.2 (subscription logins).
+
+Two choices the format leaves open. Thinking and a demanded tool call exclude each other: where any
+call is demanded, the demand becomes `auto`; where one certain tool is, thinking is given up, since
+the caller waits for that very call. And thinking is given up while a tool loop is in progress whose
+calls came without signed thinking, as chat clients send them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final, Literal
+
+import msgspec
+
+from pi_model_proxy.dialects.anthropic_messages.client_cache import mark_object, place_marks, settle_marks
+from pi_model_proxy.dialects.anthropic_messages.client_content import ContentWriter
+from pi_model_proxy.dialects.anthropic_messages.client_thinking import (
+    Limit,
+    ThinkingPlan,
+    no_thinking,
+    plan_thinking,
+    tool_loop_lacks_thinking,
+)
+from pi_model_proxy.dialects.anthropic_messages.client_tools import (
+    MAX_STRICT_TOOLS,
+    choose_tools,
+    chosen_tool,
+    write_tool,
+)
+from pi_model_proxy.dialects.anthropic_messages.headers import MESSAGES_PATH, request_headers
+from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
+from pi_model_proxy.dialects.anthropic_messages.schemas import enforceable_schema
+from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
+from pi_model_proxy.dialects.base import Outgoing
+from pi_model_proxy.dialects.estimate import estimate_input_tokens
+from pi_model_proxy.dialects.history import HistoryRules, repair_history
+from pi_model_proxy.dialects.losses import Losses
+from pi_model_proxy.dialects.names import ToolNames, distinct_tools
+from pi_model_proxy.dialects.reasoning import choose_level, is_wish_lost
+from pi_model_proxy.errors import BadRequest
+from pi_model_proxy.hub import ReasoningBlock, Request, Target, TextBlock, Tool, Turn
+from pi_model_proxy.wire import compact_json
+
+__all__ = ["MAX_NAME_LENGTH", "encode_request"]
+
+MAX_NAME_LENGTH: Final = 128
+FALLBACK_MAX_OUTPUT: Final = 16_384
+"""Tokens, where the catalogue knows no cap (pi's own default)."""
+MAX_USER_ID: Final = 256
+JSON_INSTRUCTION: Final = (
+    "Answer with one valid JSON object and nothing else: no explanation, no Markdown fences."
+)
+CONTEXT_MARGIN_TOKENS: Final = 4096
+MIN_ROOM_TOKENS: Final = 1024
+
+Json = dict[str, Any]
+
+
+def encode_request(request: Request, target: Target) -> Outgoing:
+    """Return the request for `target`, streamed.
+
+    Raises:
+        UnsupportedFeature: something cannot be said without which the answer would not be what was asked.
+        BadRequest: nothing is left to send.
+    """
+    try:
+        return _RequestWriter(request, target).outgoing()
+    except RecursionError as error:
+        raise BadRequest("The request is nested too deeply; flatten it.") from error
+
+
+class _RequestWriter:
+    def __init__(self, request: Request, target: Target) -> None:
+        self._request = request
+        self._target = target
+        self._quirks = Quirks.of(target.compat)
+        self._losses = Losses(request, target)
+        self._tools = distinct_tools(request.tools)
+        self._names = ToolNames(self._tools, max_length=MAX_NAME_LENGTH, casing=target.identity.tool_names)
+        self._content = ContentWriter(self._names, self._losses)
+
+    def outgoing(self) -> Outgoing:
+        request, target = self._request, self._target
+        if request.n > 1:
+            self._losses.refuse(request.paths.get("n", "n"), why="the provider writes one answer at a time")
+        messages = self._messages()
+        system = self._system(messages)
+        if not messages:
+            raise BadRequest("messages: there is nothing to send; add a user message.", param="messages")
+        chosen = choose_tools(request, self._tools, self._losses)
+        tools = self._write_tools(chosen)
+        choice = chosen_tool(request, self._names, self._losses, offered=bool(tools))
+        plan, choice = self._thinking(messages, choice)
+        self._mark(tools, system, messages, chosen=chosen)
+        body: Json = {
+            "model": target.model,
+            "messages": messages,
+            "max_tokens": plan.max_tokens,
+            "stream": True,
+        }
+        fields = {
+            "system": system,
+            "tools": tools,
+            "tool_choice": choice,
+            "thinking": plan.thinking,
+            "output_config": self._output_config(plan),
+            "stop_sequences": self._stop(),
+            "metadata": self._metadata(),
+            "service_tier": self._service_tier(),
+            "fallbacks": [{"model": each.model} for each in self._quirks.fallback_models],
+            **self._sampling(thinks=plan.on),
+        }
+        body |= {name: value for name, value in fields.items() if value not in (None, [], {}, ())}
+        self._list_the_rest()
+        for name in target.identity.omitted_fields & body.keys():
+            del body[name]
+            self._losses.path(name, why="the login's backend refuses it")
+        headers = request_headers(
+            self._quirks, has_tools=bool(tools), has_budget="budget_tokens" in (plan.thinking or {})
+        )
+        return Outgoing(
+            path=MESSAGES_PATH,
+            body=compact_json(body),
+            headers={**headers, **self._session_header()},
+            dropped=self._losses.paths,
+            names=self._names,
+        )
+
+    # The conversation.
+
+    def _messages(self) -> list[Json]:
+        target, quirks = self._target, self._quirks
+        rules = HistoryRules(
+            dialect=DIALECT,
+            provider=target.provider,
+            model=target.model,
+            opaque_kinds=frozenset({"anthropic_signature", "anthropic_redacted"}),
+            plain_reasoning=quirks.takes_empty_signatures,
+            takes_images=target.takes_images,
+            media_in_results="unless_error",
+            blank_text=False,
+            system_turns="keep" if quirks.takes_mid_instructions else "fold",
+        )
+        turns = repair_history(self._request.turns, rules, self._losses)
+        return self._content.messages(_finished(turns, self._losses))
+
+    def _system(self, messages: list[Json]) -> list[Json]:
+        """Return the system blocks; instructions without any conversation become what the user says."""
+        system = self._content.system(self._request.instructions)
+        if self._request.output is not None and self._request.output.kind == "json":
+            self._losses.field("output")
+            system.append({"type": "text", "text": JSON_INSTRUCTION})
+        if system and not messages:
+            messages.append({"role": "user", "content": system})
+            system = []
+        introduction = self._target.identity.system_text
+        return [{"type": "text", "text": introduction}, *system] if introduction else system
+
+    def _mark(
+        self, tools: list[Json], system: list[Json], messages: list[Json], *, chosen: list[Tool]
+    ) -> None:
+        """Write the caller's marks on tools, or place pi's where the caller's dialect has none."""
+        for tool, written in zip(chosen, tools, strict=True):
+            if tool.cache is not None:
+                written["cache_control"] = mark_object(tool.cache)
+        speaks_for_itself = self._request.dialect == DIALECT or _has_marks([*tools, *system, *messages])
+        if self._target.auto_cache and not speaks_for_itself:
+            place_marks(tools, system, messages, self._quirks)
+        if settle_marks(tools, system, messages, self._quirks):
+            self._losses.path("cache_control", why="the provider takes fewer marks")
+
+    def _write_tools(self, chosen: list[Tool]) -> list[Json]:
+        written: list[Json] = []
+        strict = 0
+        for tool in chosen:
+            left = MAX_STRICT_TOOLS - strict
+            written.append(write_tool(tool, self._names, self._quirks, self._losses, strict_left=left))
+            strict += written[-1].get("strict", False)
+        return written
+
+    # Thinking.
+
+    def _limit(self) -> Limit:
+        cap = self._target.max_output or FALLBACK_MAX_OUTPUT
+        asked = self._request.max_output
+        if asked is None:
+            room = self._target.context_tokens - estimate_input_tokens(self._request) - CONTEXT_MARGIN_TOKENS
+            fits = min(cap, max(room, MIN_ROOM_TOKENS)) if self._target.context_tokens else cap
+            return Limit(tokens=fits, named=False, cap=cap)
+        if self._target.max_output and asked > cap:
+            self._losses.field("max_output")
+        return Limit(tokens=min(asked, cap) if self._target.max_output else asked, named=True, cap=cap)
+
+    def _thinking(self, messages: list[Json], choice: Json | None) -> tuple[ThinkingPlan, Json | None]:
+        """Return how to think and what call to demand, which may exclude each other."""
+        wish, limit = self._request.reasoning, self._limit()
+        level = choose_level(wish, self._target)
+        hidden = wish is not None and wish.visible == "none"
+        display: Literal["summarized", "omitted"] = "omitted" if hidden else "summarized"
+        plan = plan_thinking(level, self._target, self._quirks, limit=limit, display=display)
+        if is_wish_lost(wish, level) or plan.lost or (level is not None and level.clamped):
+            self._losses.field("reasoning")
+        if not plan.on:
+            return plan, choice
+        demanded = choice["type"] if choice is not None else "auto"
+        if demanded == "any" and choice is not None:
+            self._losses.field("tool_choice")
+            choice = {**choice, "type": "auto"}
+        is_prefill = messages[-1]["role"] == "assistant"
+        stuck = not self._quirks.thinks_adaptively and tool_loop_lacks_thinking(messages)
+        if demanded == "tool" or is_prefill or stuck:
+            self._losses.field("reasoning")
+            return no_thinking(self._target, limit), choice
+        return plan, choice
+
+    # Single fields.
+
+    def _output_config(self, plan: ThinkingPlan) -> Json:
+        config: Json = {} if plan.effort is None else {"effort": plan.effort}
+        wanted = self._request.output
+        if wanted is not None and wanted.kind == "schema":
+            schema, changed = enforceable_schema(wanted.schema or {})
+            if changed:
+                self._losses.field("output")
+            config["format"] = {"type": "json_schema", "schema": schema}
+        return config
+
+    def _stop(self) -> list[str]:
+        stop = [text for text in self._request.stop if text.strip()]
+        if len(stop) < len(self._request.stop):
+            self._losses.field("stop")
+        return stop
+
+    def _metadata(self) -> Json:
+        if self._request.metadata:
+            self._losses.field("metadata")
+        user = self._request.end_user
+        if not user:
+            return {}
+        is_short = len(user) <= MAX_USER_ID
+        return {"user_id": user if is_short else hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()}
+
+    def _service_tier(self) -> str | None:
+        tier = self._request.service_tier
+        if tier is not None and tier not in _TIERS:
+            self._losses.field("service_tier")
+        return _TIERS.get(tier or "")
+
+    def _sampling(self, *, thinks: bool) -> Json:
+        asked = self._request.sampling
+        taken: Json = {}
+        for name, value in (
+            ("temperature", asked.temperature),
+            ("top_p", asked.top_p),
+            ("top_k", asked.top_k),
+        ):
+            if value is None:
+                continue
+            if thinks or not self._quirks.takes_sampling or (name == "top_p" and "temperature" in taken):
+                if value != _NEUTRAL.get(name):
+                    self._losses.field(f"sampling.{name}")
+                continue
+            taken[name] = value
+        if taken.get("temperature", 0) > 1:
+            self._losses.field("sampling.temperature")
+            taken["temperature"] = 1
+        return taken
+
+    def _session_header(self) -> dict[str, str]:
+        """Return the header that keeps a session on one machine, where the provider wants it."""
+        key = self._request.cache_key
+        if not key or not self._quirks.wants_session_header or not key.isascii() or not key.isprintable():
+            return {}
+        name = "x-session-id" if self._quirks.session_format == "openrouter" else "x-session-affinity"
+        return {name: key}
+
+    def _list_the_rest(self) -> None:
+        """List every wish this format has no word for; values that change nothing are no wish."""
+        asked = self._request.sampling
+        for name in (
+            "min_p",
+            "seed",
+            "presence_penalty",
+            "frequency_penalty",
+            "logit_bias",
+            "logprobs",
+            "top_logprobs",
+        ):
+            if getattr(asked, name):
+                self._losses.field(f"sampling.{name}")
+        if self._request.verbosity is not None:
+            self._losses.field("verbosity")
+        if self._request.cache_key and not self._session_header():
+            self._losses.field("cache_key")
+        for name in self._request.extra:
+            self._losses.path(name)
+
+
+_TIERS: Final = {"auto": "auto", "default": "standard_only"}
+_NEUTRAL: Final = {"temperature": 1, "top_p": 1}
+"""Values that ask for what happens anyway."""
+
+
+def _finished(turns: tuple[Turn, ...], losses: Losses) -> list[Turn]:
+    """Return the turns with assistant turns that end as Anthropic wants: in no thinking, and in no whitespace at the very end."""
+    finished: list[Turn] = []
+    for turn in turns:
+        blocks = list(turn.blocks)
+        while blocks and isinstance(blocks[-1], ReasoningBlock):
+            losses.path(blocks.pop().at, why="a turn cannot end in thinking")
+        if blocks and turn is turns[-1] and turn.role == "assistant" and isinstance(blocks[-1], TextBlock):
+            blocks[-1] = msgspec.structs.replace(blocks[-1], text=blocks[-1].text.rstrip())
+        finished.append(msgspec.structs.replace(turn, blocks=tuple(blocks)))
+    return finished
+
+
+def _has_marks(holders: list[Json]) -> bool:
+    return any("cache_control" in block for holder in holders for block in (holder, *_content_of(holder)))
+
+
+def _content_of(holder: Json) -> list[Json]:
+    content = holder.get("content")
+    return content if isinstance(content, list) else []

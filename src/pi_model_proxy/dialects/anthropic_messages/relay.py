@@ -1,0 +1,46 @@
+"""This format on both sides: bytes are kept, only what must change is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pi_model_proxy.dialects.anthropic_messages import relay_request
+from pi_model_proxy.dialects.anthropic_messages.relay_stream import MessagesPipe, relay_message
+from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
+from pi_model_proxy.dialects.base import AnswerContext, Facts, Outgoing, Pipe
+from pi_model_proxy.dialects.names import NO_NAMES, ToolNames
+from pi_model_proxy.hub import Target
+
+__all__ = ["RELAY", "MessagesRelay"]
+
+
+class MessagesRelay:
+    """Implements `Relay`, and counting, which only this format has."""
+
+    dialect: str = DIALECT
+
+    def encode_request(self, body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
+        """See `Relay.encode_request`."""
+        return relay_request.encode_request(body, target, headers)
+
+    def encode_count(self, body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
+        """Return the caller's body as a request for a count of its input tokens.
+
+        Raises:
+            BadRequest: names the JSON path.
+        """
+        return relay_request.encode_count(body, target, headers)
+
+    def stream_pipe(self, context: AnswerContext, names: ToolNames = NO_NAMES) -> Pipe:
+        """Return a pipe for one answer; `names` are those of its request (`Outgoing.names`)."""
+        return MessagesPipe(context, names)
+
+    def message(
+        self, body: bytes, context: AnswerContext, names: ToolNames = NO_NAMES
+    ) -> tuple[bytes, Facts]:
+        """See `Relay.message`; `names` are those of the request."""
+        return relay_message(body, context, names)
+
+
+RELAY: Final = MessagesRelay()

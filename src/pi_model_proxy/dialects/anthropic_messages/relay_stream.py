@@ -1,0 +1,246 @@
+"""An upstream's stream on its way to a caller of the same format, event by event.
+
+Framing is ours: each event is written anew, with its `event:` line, raw line separators escaped.
+The JSON inside stays as it is but for the model's name in `message_start`, tool names under a
+login, and what SDKs cannot do without (dialects.md §2.9, vector 81).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from pi_model_proxy.dialects.anthropic_messages.client_message import read_message
+from pi_model_proxy.dialects.anthropic_messages.client_stream import CUT_SHORT
+from pi_model_proxy.dialects.anthropic_messages.server_stream import PING_FRAME, error_frame
+from pi_model_proxy.dialects.anthropic_messages.stop_reasons import finish_of
+from pi_model_proxy.dialects.anthropic_messages.stream_events import FAMILY, StreamEvent, read_event
+from pi_model_proxy.dialects.anthropic_messages.usage import UsageTally
+from pi_model_proxy.dialects.base import AnswerContext, Facts
+from pi_model_proxy.dialects.errors import error_from_payload
+from pi_model_proxy.dialects.names import ToolNames
+from pi_model_proxy.dialects.surrogates import mend_body
+from pi_model_proxy.errors import BrokenStream, GatewayError, UpstreamError
+from pi_model_proxy.wire import (
+    Frame,
+    FrameDecoder,
+    compact_json,
+    edit_object,
+    encode_frame,
+    escape_separators,
+    join_array,
+    raw_array,
+    raw_object,
+)
+
+__all__ = ["MessagesPipe", "relay_message"]
+
+_COUNTS: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
+_NULL: Final = b"null"
+_END_MARK: Final = b"[DONE]"
+
+
+class _Block(msgspec.Struct):
+    type: str = ""
+    name: str | None = None
+
+
+_block_decoder = msgspec.json.Decoder(_Block)
+
+
+class MessagesPipe:
+    """Implements `Pipe` for one answer."""
+
+    def __init__(self, context: AnswerContext, names: ToolNames) -> None:
+        self.facts = Facts()
+        self._context = context
+        self._names = names
+        self._frames = FrameDecoder()
+        self._tally = UsageTally()
+        self._called = False
+        self._stop_reason: str | None = None
+        self._stop_sequence: str | None = None
+        self._detail: str | None = None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """See `Pipe.feed`."""
+        if self._over:
+            return b""
+        try:
+            frames = self._frames.feed(chunk)
+        except BrokenStream as error:
+            self.facts.failure = error
+            return b""
+        return self._relay(frames)
+
+    def close(self) -> bytes:
+        """See `Pipe.close`."""
+        if self._over:
+            return b""
+        out = self._relay(self._frames.close())
+        if not self._over:
+            self.facts.failure = BrokenStream(CUT_SHORT)
+        return out
+
+    def fail(self, error: GatewayError) -> bytes:
+        """See `Pipe.fail`."""
+        return error_frame(error)
+
+    def ping(self) -> bytes:
+        """See `Pipe.ping`."""
+        return PING_FRAME
+
+    @property
+    def _over(self) -> bool:
+        return self.facts.done or self.facts.failure is not None
+
+    def _relay(self, frames: list[Frame]) -> bytes:
+        out: list[bytes] = []
+        try:
+            for frame in frames:
+                out.append(self._frame(frame))
+                if self._over:
+                    break
+        except BrokenStream as error:
+            self.facts.failure = error
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            self.facts.failure = BrokenStream(f"The provider sent an event that is no valid JSON ({error}).")
+        return b"".join(out)
+
+    def _frame(self, frame: Frame) -> bytes:
+        data = frame.data
+        if (
+            self.facts.began
+            and frame.event == "content_block_delta"
+            and data[:1] == b"{"
+            and data[-1:] == b"}"
+        ):
+            # By far the most events; nothing in them concerns us.
+            return encode_frame(escape_separators(data), event=b"content_block_delta")
+        if not data or data == _END_MARK:
+            return b""
+        event = read_event(frame)
+        name = event.type or frame.event
+        if name == "error":
+            self.facts.failure = error_from_payload(msgspec.json.decode(mend_body(data)), family=FAMILY)
+            return b""
+        if name == "message_start":
+            return self._start(event, data)
+        if not self.facts.began:
+            if name.startswith("content_block") or name in {"message_delta", "message_stop"}:
+                raise BrokenStream("The provider's answer does not begin with `message_start`; try again.")
+            return b""
+        return encode_frame(escape_separators(self._settled(name, event, data)), event=name.encode())
+
+    def _start(self, event: StreamEvent, data: bytes) -> bytes:
+        if self.facts.began:
+            return b""
+        if event.message is None:
+            raise BrokenStream("The provider began its answer without a message; try again.")
+        self.facts.began = True
+        self.facts.upstream_id, self.facts.upstream_model = event.message.id or "", event.message.model or ""
+        self.facts.usage = self._tally.take(event.message.usage)
+        members = raw_object(mend_body(data))
+        message = raw_object(members["message"])
+        put = {"model": compact_json(self._context.model), "usage": _whole_usage(message.get("usage", _NULL))}
+        if not event.message.id:
+            put["id"] = compact_json(f"msg_{self._context.answer_id}")
+        members["message"] = edit_object(message, put=put)
+        return encode_frame(escape_separators(edit_object(members, put={})), event=b"message_start")
+
+    def _settled(self, name: str, event: StreamEvent, data: bytes) -> bytes:
+        """Return an event's data, with what SDKs need put in, and note what it says."""
+        match name:
+            case "message_delta":
+                self._note_delta(event)
+                whole = event.usage is not None and event.usage.output_tokens is not None
+                return data if whole and b'"stop_sequence"' in data else _whole_delta(data)
+            case "message_stop":
+                self._note_stop()
+            case "content_block_start" if event.content_block:
+                block = _block_decoder.decode(event.content_block)
+                self._called = self._called or block.type == "tool_use"
+                renamed = _renamed(bytes(event.content_block), block, self._names)
+                return (
+                    data if renamed is None else edit_object(raw_object(data), put={"content_block": renamed})
+                )
+        return data
+
+    def _note_delta(self, event: StreamEvent) -> None:
+        self.facts.usage = self._tally.take(event.usage) or self.facts.usage
+        delta = event.delta
+        if delta is not None:
+            self._stop_reason = delta.stop_reason or self._stop_reason
+            self._stop_sequence = delta.stop_sequence or self._stop_sequence
+            if delta.stop_details is not None:
+                self._detail = delta.stop_details.explanation or delta.stop_details.category
+
+    def _note_stop(self) -> None:
+        if self._stop_reason is None:
+            raise BrokenStream("The provider ended its answer without a `stop_reason`; try again.")
+        self.facts.done = True
+        self.facts.finish = finish_of(
+            self._stop_reason, called=self._called, stop_sequence=self._stop_sequence, detail=self._detail
+        )
+
+
+def _whole_usage(raw: bytes) -> bytes:
+    """Return `usage` with all four counts; Claude Code breaks where one is missing (BerriAI/litellm#24176)."""
+    usage = {} if raw == _NULL else raw_object(raw)
+    return edit_object(usage, put={name: b"0" for name in _COUNTS if usage.get(name, _NULL) == _NULL})
+
+
+def _whole_delta(data: bytes) -> bytes:
+    """Return a `message_delta` with the members whose absence makes SDKs throw (vllm-project/vllm#55324)."""
+    members = raw_object(data)
+    delta = raw_object(members.get("delta", b"{}"))
+    usage = raw_object(members["usage"]) if members.get("usage", _NULL) != _NULL else {}
+    delta.setdefault("stop_sequence", _NULL)
+    if usage.get("output_tokens", _NULL) == _NULL:
+        usage["output_tokens"] = b"0"
+    return edit_object(
+        members, put={"delta": edit_object(delta, put={}), "usage": edit_object(usage, put={})}
+    )
+
+
+def _renamed(raw: bytes, block: _Block, names: ToolNames) -> bytes | None:
+    """Return a call's block under the caller's own name of the tool; None when that is the one it has."""
+    if block.type != "tool_use" or block.name is None:
+        return None
+    original = names.original(block.name)
+    return (
+        None if original == block.name else edit_object(raw_object(raw), put={"name": compact_json(original)})
+    )
+
+
+def relay_message(body: bytes, context: AnswerContext, names: ToolNames) -> tuple[bytes, Facts]:
+    """Return a plain answer under the caller's model and tool names, and what it says."""
+    message = read_message(body)
+    if isinstance(message, UpstreamError):
+        return b"", Facts(failure=message)
+    try:
+        members = raw_object(mend_body(body))
+        blocks = raw_array(members["content"])
+        kinds = [_block_decoder.decode(block) for block in blocks]
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return b"", Facts(
+            failure=BrokenStream(f"The provider's answer holds a content block that is none ({error}).")
+        )
+    renamed = [_renamed(raw, kind, names) for raw, kind in zip(blocks, kinds, strict=True)]
+    put = {"model": compact_json(context.model)}
+    if any(each is not None for each in renamed):
+        put["content"] = join_array(new or old for new, old in zip(renamed, blocks, strict=True))
+    called = any(kind.type == "tool_use" for kind in kinds)
+    finish = finish_of(
+        message.stop_reason or "", called=called, stop_sequence=message.stop_sequence, detail=message.detail
+    )
+    facts = Facts(
+        began=True,
+        done=True,
+        finish=finish,
+        usage=UsageTally().take(message.usage),
+        upstream_model=message.model or "",
+        upstream_id=message.id or "",
+    )
+    return edit_object(members, put=put), facts

@@ -1,0 +1,164 @@
+"""Makes chunks that would break an SDK valid, and leaves all others alone (vector 85).
+
+What SDKs trip over: dialects.md §2.9, §2.10: `choices: null`, `tool_calls: null`, an empty role, a
+call fragment without `index`, a first fragment without `type`, ids and names repeated in later
+fragments (openai-python joins them).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from pi_model_proxy.dialects.surrogates import mend_body
+from pi_model_proxy.wire import compact_json
+
+__all__ = ["ChunkRepair"]
+
+_Json = dict[str, Any]
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Fragment(msgspec.Struct):
+    index: int
+    id: str | None = None
+    type: Literal["function", "custom"] | None = None
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+    tool_calls: list[_Fragment] = []
+
+
+class _Choice(msgspec.Struct):
+    index: int
+    delta: _Delta
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice]
+
+
+_valid_chunk: Final = msgspec.json.Decoder(_Chunk)
+
+
+class ChunkRepair:
+    """Knows which calls have begun; one object a stream."""
+
+    def __init__(self) -> None:
+        self._begun: dict[tuple[int, int], str] = {}
+        """(choice, call index) to the call's id."""
+        self.called = False
+
+    def repaired(self, data: bytes) -> bytes:
+        """Return `data` itself when an SDK can read it, else the same chunk put right."""
+        try:
+            chunk = _valid_chunk.decode(data)
+        except (ValueError, RecursionError):
+            return self._mended(data)
+        if not all(self._is_valid(choice) for choice in chunk.choices):
+            return self._mended(data)
+        return data
+
+    def _is_valid(self, choice: _Choice) -> bool:
+        if choice.finish_reason == "":
+            return False
+        for fragment in choice.delta.tool_calls:
+            key = (choice.index, fragment.index)
+            begun = key in self._begun
+            named = fragment.function is not None and bool(fragment.function.name)
+            if begun == bool(fragment.id or named):
+                return False
+            if not begun:
+                if not (fragment.id and fragment.type and (named or fragment.type == "custom")):
+                    return False
+                self._begin(key, fragment.id)
+        return True
+
+    def _begin(self, key: tuple[int, int], call_id: str) -> None:
+        self._begun[key] = call_id
+        self.called = True
+
+    # The slow way.
+
+    def _mended(self, data: bytes) -> bytes:
+        try:
+            chunk = msgspec.json.decode(mend_body(data))
+        except (ValueError, RecursionError):
+            return data
+        if not isinstance(chunk, dict):
+            return data
+        choices = chunk.get("choices")
+        chunk["choices"] = (
+            [each for each in choices if isinstance(each, dict)] if isinstance(choices, list) else []
+        )
+        for position, choice in enumerate(chunk["choices"]):
+            self._mend_choice(choice, position)
+        return compact_json(chunk)
+
+    def _mend_choice(self, choice: _Json, position: int) -> None:
+        if not isinstance(choice.get("index"), int):
+            choice["index"] = position
+        if not choice.get("finish_reason"):
+            choice["finish_reason"] = None
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            delta = {}
+        choice["delta"] = delta
+        if delta.get("role") != "assistant":
+            delta.pop("role", None)
+        calls = delta.pop("tool_calls", None)
+        if isinstance(calls, dict):
+            calls = [calls]
+        fragments = [each for each in calls if isinstance(each, dict)] if isinstance(calls, list) else []
+        mended = [self._mend_fragment(each, choice["index"]) for each in fragments]
+        if any(mended):
+            delta["tool_calls"] = [each for each in mended if each]
+
+    def _mend_fragment(self, fragment: _Json, choice: int) -> _Json | None:
+        """Return the fragment as the specification wants it; None when it says nothing."""
+        body = fragment.get("function")
+        body = dict(body) if isinstance(body, dict) else {}
+        call_id = fragment.get("id") if isinstance(fragment.get("id"), str) else ""
+        index = self._index(fragment, str(call_id or ""), bool(body.get("name")), choice)
+        if index is None:
+            return None
+        arguments = body.get("arguments")
+        if isinstance(arguments, dict | list):
+            arguments = compact_json(arguments).decode()
+        mended = {**fragment, "index": index}
+        if (choice, index) in self._begun:
+            for name in ("id", "type"):
+                mended.pop(name, None)
+            body.pop("name", None)
+        else:
+            call_id = call_id or f"call_{choice}_{index}"
+            self._begin((choice, index), call_id)
+            mended |= {
+                "id": call_id,
+                "type": fragment.get("type") or ("custom" if "custom" in fragment else "function"),
+            }
+            arguments = arguments or ""
+        if body or arguments is not None:
+            mended["function"] = {**body, "arguments": arguments or ""}
+        return mended
+
+    def _index(self, fragment: _Json, call_id: str, named: bool, choice: int) -> int | None:  # noqa: FBT001 - private
+        """Return where the fragment belongs: its own index, that of its id, a new one for a name, else the last."""
+        index = fragment.get("index")
+        if isinstance(index, int) and not isinstance(index, bool):
+            return index
+        of_choice = {key[1]: known for key, known in self._begun.items() if key[0] == choice}
+        if call_id:
+            return next((each for each, known in of_choice.items() if known == call_id), len(of_choice))
+        if named:
+            return len(of_choice)
+        return max(of_choice) if of_choice else None

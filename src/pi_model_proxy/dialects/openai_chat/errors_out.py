@@ -1,0 +1,124 @@
+"""Errors as chat completions callers know them.
+
+Source: OpenAI's error guide and `_exceptions.py` of openai-python 3.54.0; dialects.md §6.2. The
+words that clients act upon are kept: `context_length_exceeded` with "maximum context length is N
+tokens" makes agents compact, `insufficient_quota` makes them stop.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, NamedTuple
+
+from pi_model_proxy.dialects.base import ErrorAnswer
+from pi_model_proxy.dialects.errors import overflow_numbers
+from pi_model_proxy.errors import GatewayError, UpstreamError
+from pi_model_proxy.wire import ascii_json, encode_frame
+
+__all__ = ["encode_error", "error_frame", "error_status"]
+
+
+class _Row(NamedTuple):
+    status: int
+    type: str
+    code: str | None = None
+    keeps: range = range(0)
+    """Statuses of the error itself that stay as they are."""
+    retry: bool | None = None
+    """What `x-should-retry` says when the error does not say it."""
+
+
+_INVALID: Final = "invalid_request_error"
+_SERVER: Final = "server_error"
+
+_ROWS: Final = {
+    "bad_request": _Row(400, _INVALID, keeps=range(400, 500)),
+    "unsupported": _Row(400, _INVALID, "unsupported_parameter"),
+    "context_too_long": _Row(400, _INVALID, "context_length_exceeded"),
+    "too_large": _Row(413, _INVALID, "request_too_large"),
+    "not_authenticated": _Row(401, _INVALID, "invalid_api_key"),
+    "forbidden": _Row(403, "permission_error"),
+    "not_found": _Row(404, _INVALID),
+    "unknown_model": _Row(404, _INVALID, "model_not_found"),
+    "method_not_allowed": _Row(405, _INVALID, "method_not_supported"),
+    "body_timeout": _Row(408, _INVALID, "request_timeout"),
+    "unsupported_media": _Row(415, _INVALID, "unsupported_media_type"),
+    "rate_limit": _Row(429, "rate_limit_error", "rate_limit_exceeded"),
+    "billing": _Row(429, "insufficient_quota", "insufficient_quota", retry=False),
+    # Not 401: clients would log their user out of this gateway, whose key is fine.
+    "upstream_auth": _Row(502, _SERVER, "upstream_authentication_failed", retry=False),
+    "overloaded": _Row(503, _SERVER, "server_is_overloaded"),
+    "timeout": _Row(504, _SERVER, "timeout"),
+    "upstream": _Row(502, _SERVER, keeps=range(500, 529)),
+    "not_served": _Row(501, _INVALID, "model_not_served"),
+    "not_ready": _Row(503, _SERVER, "not_ready"),
+    "loop": _Row(508, _INVALID, "loop_detected"),
+    "internal": _Row(500, _SERVER, "internal_error"),
+}
+_NATIVE_KINDS: Final = frozenset({
+    "bad_request", "unsupported", "context_too_long", "too_large", "forbidden", "not_found", "unknown_model",
+    "rate_limit", "billing", "overloaded", "timeout", "upstream",
+})  # fmt: skip
+"""Kinds whose OpenAI-family type and code are passed on: what they name is the caller's business."""
+
+_NOT_READY_RETRY_S: Final = 1.0
+
+
+def error_status(error: GatewayError) -> int:
+    """Return the HTTP status a chat caller gets."""
+    row = _ROWS[error.kind]
+    return error.status if error.status in row.keeps else row.status
+
+
+def encode_error(error: GatewayError) -> ErrorAnswer:
+    """Return the whole error answer."""
+    return ErrorAnswer(
+        status=error_status(error), body=ascii_json({"error": _words(error)}), headers=_headers(error)
+    )
+
+
+def error_frame(error: GatewayError) -> bytes:
+    """Return the last frame of a stream that breaks off; no `[DONE]` follows, so that nobody takes it for success."""
+    return encode_frame(ascii_json({"error": _words(error)}))
+
+
+def _words(error: GatewayError) -> dict[str, Any]:
+    row = _ROWS[error.kind]
+    type_, code = row.type, row.code
+    if isinstance(error, UpstreamError) and error.family == "openai" and error.kind in _NATIVE_KINDS:
+        type_, code = error.native_type or type_, error.code or code
+    if error.kind == "context_too_long":
+        code = "context_length_exceeded"  # the one code that clients look for
+    return {"message": _message(error), "type": type_, "param": error.param, "code": code}
+
+
+def _message(error: GatewayError) -> str:
+    if error.kind != "context_too_long":
+        return error.message
+    text = error.message
+    numbers = overflow_numbers(text)
+    if numbers.maximum is None:
+        known = "maximum context length" in text
+        return text if known else f"The input is longer than this model's maximum context length. {text}"
+    if f"maximum context length is {numbers.maximum} tokens" in text:
+        return text
+    asked = (
+        f" However, your messages resulted in {numbers.asked} tokens." if numbers.asked is not None else ""
+    )
+    return f"This model's maximum context length is {numbers.maximum} tokens.{asked} {text}"
+
+
+def _headers(error: GatewayError) -> dict[str, str]:
+    headers = dict(error.headers)
+    waits = error.retry_after_s
+    if waits is None and error.kind == "not_ready":
+        waits = _NOT_READY_RETRY_S
+    if waits is not None:
+        headers["retry-after"] = str(math.ceil(waits))
+        if waits != int(waits):
+            headers["retry-after-ms"] = str(math.ceil(waits * 1000))
+    told = error.should_retry if isinstance(error, UpstreamError) else None
+    retry = _ROWS[error.kind].retry if told is None else told
+    if retry is not None:
+        headers["x-should-retry"] = "true" if retry else "false"
+    return headers

@@ -1,0 +1,31 @@
+"""Chat completions on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pi_model_proxy.dialects.base import AnswerContext, Facts, Outgoing, Pipe
+from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
+from pi_model_proxy.dialects.openai_chat.relay_answer import ChatPipe, relay_message
+from pi_model_proxy.dialects.openai_chat.relay_request import relay_request
+from pi_model_proxy.hub import Target
+
+__all__ = ["ChatRelay"]
+
+
+class ChatRelay:
+    """The relay."""
+
+    dialect = DIALECT
+
+    def encode_request(self, body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
+        """Return the caller's own body, edited where it must be (see `relay_request.relay_request`)."""
+        return relay_request(body, target, headers)
+
+    def stream_pipe(self, context: AnswerContext) -> Pipe:
+        """Return a pipe for one stream."""
+        return ChatPipe(context)
+
+    def message(self, body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
+        """Return a plain answer under the caller's model name, and what it says."""
+        return relay_message(body, context)

@@ -1,0 +1,33 @@
+"""Takes secrets out of texts that leave the process: error messages and log lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+__all__ = ["Redactor"]
+
+MASK: Final = "[redacted]"
+_MIN_SECRET_CHARS: Final = 6
+"""Shorter values (a dummy key `x`) would blank ordinary words."""
+_LOOKS_SECRET: Final = re.compile(
+    r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}"
+    r"|\b(?:sk|pk|rk|xai|gsk|hf|ghp|gho|ghu|ghs|github_pat|AIza)[-_A-Za-z0-9]{12,}"
+    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?"
+)
+"""Keys that are not ours to know but have a well-known look (a provider may echo part of one)."""
+
+
+class Redactor:
+    """Knows every live secret; built anew when they change."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = sorted({s for s in secrets if len(s) >= _MIN_SECRET_CHARS}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def clean(self, text: str) -> str:
+        """Return `text` without any live secret and without what looks like one."""
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        return _LOOKS_SECRET.sub(MASK, text)

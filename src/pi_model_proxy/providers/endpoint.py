@@ -1,0 +1,94 @@
+"""Where a request goes: base URLs that depend on the account or the environment.
+
+Source: pi-ai 1.5.2 `dist/providers/cloudflare-stream.js`, `dist/api/azure-openai-config.js`,
+`dist/auth/oauth/github-copilot.js`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from pi_model_proxy.catalog import Model
+from pi_model_proxy.errors import CredentialError
+
+__all__ = ["azure_deployment", "base_url_of", "copilot_base_url"]
+
+AZURE: Final = "azure"
+AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".ai.azure.com")
+AZURE_PATH: Final = "/openai/v1"
+AZURE_PATHS_COMPLETED: Final = frozenset({"", "/", "/openai", "/openai/v1/responses"})
+"""Paths that people copy from Azure's portal and that mean `/openai/v1`."""
+
+COPILOT_INDIVIDUAL: Final = "https://api.individual.githubcopilot.com"
+
+_PLACEHOLDER: Final = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")
+_COPILOT_PROXY: Final = re.compile(r"proxy-ep=([^;]+)")
+
+
+def base_url_of(model: Model, variables: Mapping[str, str]) -> str:
+    """Return the base URL for requests to `model`, without a trailing slash.
+
+    `variables` are the credential's own `env` over the process environment. Copilot logins know better: see
+    `copilot_base_url`.
+
+    Raises:
+        CredentialError: a variable is missing, or Azure's address is none; says what to set.
+    """
+    if model.provider == AZURE:
+        return _azure_base_url(model, variables)
+    missing = [name for name in _PLACEHOLDER.findall(model.base_url) if not variables.get(name)]
+    if missing:
+        raise CredentialError(
+            f"{model.provider}: the address needs {', '.join(missing)}; set it in the environment, "
+            f'or in "env" of the credential in auth.json.'
+        )
+    filled = _PLACEHOLDER.sub(lambda match: variables[match[1]], model.base_url)
+    return filled.rstrip("/")
+
+
+def azure_deployment(model_id: str, variables: Mapping[str, str]) -> str:
+    """Return the deployment that serves a model: `AZURE_OPENAI_DEPLOYMENT_NAME_MAP` (`model=deployment,...`), else its id."""
+    for entry in variables.get("AZURE_OPENAI_DEPLOYMENT_NAME_MAP", "").split(","):
+        name, _, deployment = entry.partition("=")
+        if name.strip() == model_id and deployment.strip():
+            return deployment.strip()
+    return model_id
+
+
+def copilot_base_url(token: str, enterprise_domain: str | None) -> str:
+    """Return the endpoint that a Copilot access token belongs to; it overrides every configured base URL."""
+    named = _COPILOT_PROXY.search(token)
+    if named:
+        return f"https://{re.sub(r'^proxy[.]', 'api.', named[1])}"
+    return f"https://copilot-api.{enterprise_domain}" if enterprise_domain else COPILOT_INDIVIDUAL
+
+
+def _azure_base_url(model: Model, variables: Mapping[str, str]) -> str:
+    resource = variables.get("AZURE_OPENAI_RESOURCE_NAME", "")
+    configured = variables.get("AZURE_OPENAI_BASE_URL", "").strip()
+    address = configured or (
+        f"https://{resource}.openai.azure.com{AZURE_PATH}" if resource else model.base_url
+    )
+    if not address:
+        raise CredentialError(
+            "azure: no address; set AZURE_OPENAI_BASE_URL or AZURE_OPENAI_RESOURCE_NAME, in the environment or in "
+            '"env" of the credential in auth.json.'
+        )
+    return _normal_azure_url(address)
+
+
+def _normal_azure_url(address: str) -> str:
+    try:
+        parts = urlsplit(address.strip().rstrip("/"))
+        host = parts.hostname
+    except ValueError as error:
+        raise CredentialError("azure: AZURE_OPENAI_BASE_URL is not a URL.") from error
+    if not host or not parts.scheme:
+        raise CredentialError("azure: AZURE_OPENAI_BASE_URL is not a URL; it begins with https://.")
+    path = parts.path.rstrip("/")
+    if host.endswith(AZURE_HOSTS) and path in AZURE_PATHS_COMPLETED:
+        return urlunsplit((parts.scheme, parts.netloc, AZURE_PATH, "", ""))
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, parts.fragment)).rstrip("/")

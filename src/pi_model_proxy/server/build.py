@@ -1,0 +1,143 @@
+"""Puts the rooms together: configuration, sources, transport, recorder, gateway, application."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from pi_model_proxy.config import (
+    Environment,
+    Inputs,
+    Settings,
+    SettingsWatcher,
+    pi_files_settings,
+    read_environment,
+)
+from pi_model_proxy.gateway import Gateway
+from pi_model_proxy.ledger import JsonlLog, LogSettings
+from pi_model_proxy.server.app import App
+from pi_model_proxy.server.exchange import Receive, Scope, Send
+from pi_model_proxy.server.state import ServerState
+from pi_model_proxy.sources import ModelSource, PiFiles
+from pi_model_proxy.transport.aiohttp_client import AiohttpTransport
+
+__all__ = ["House", "MoreSources", "MountedApp", "create_app"]
+
+
+class MoreSources(Protocol):
+    """Opens further model sources for the life of the server (the demo models, say)."""
+
+    async def __call__(self, stack: AsyncExitStack) -> Sequence[ModelSource]:
+        """Return the sources; what they need is entered on `stack`."""
+        ...
+
+
+class House:
+    """Everything one server owns; enter it to start, leave it to stop."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        environment: Environment,
+        complain: Callable[[str], None],
+        more_sources: MoreSources | None = None,
+    ) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._complain = complain
+        self._more_sources = more_sources
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> App:
+        """Start every room; model endpoints answer 503 until the files have been read."""
+        settings = self._settings()
+        ca_file = str(settings.ca_file) if settings.ca_file else None
+        transport = AiohttpTransport(self._environment, ca_file=ca_file)
+        self._stack.push_async_callback(transport.close)
+        recorder = JsonlLog(self._log_settings, self._complain)
+        self._stack.callback(recorder.close)
+        self.pi_files = PiFiles(pi_files_settings(self._settings(), self._environment), post=transport.post)
+        self._stack.push_async_callback(self.pi_files.close)
+        await self.pi_files.start()
+        more = await self._more_sources(self._stack) if self._more_sources else ()
+        gateway = Gateway(
+            settings=self._current, sources=(self.pi_files, *more), transport=transport, recorder=recorder
+        )
+        self._last = settings
+        return App(ServerState(gateway, self._current))
+
+    async def __aexit__(self, *_: object) -> None:
+        """Finish what has begun (a token refresh, log lines) and close everything."""
+        await self._stack.aclose()
+
+    def _current(self) -> Settings:
+        """Return the settings in force, handing changes on to whoever keeps a copy."""
+        settings = self._settings()
+        if settings is not self._last:
+            self._last = settings
+            self.pi_files.configure(pi_files_settings(self._settings(), self._environment))
+        return settings
+
+    def _log_settings(self) -> LogSettings:
+        settings = self._settings()
+        return LogSettings(path=settings.log_path, max_bytes=settings.log_max_bytes, keep=settings.log_keep)
+
+
+class MountedApp:
+    """The gateway as an ASGI application inside another one; starts at the lifespan, else at the first request."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._app: App | None = None
+        self._starting = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection scope."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        app = await self._started()
+        # A mounting application leaves its own prefix in root_path.
+        prefix = scope.get("root_path", "")
+        if prefix and scope["path"].startswith(prefix):
+            scope = {**scope, "path": scope["path"][len(prefix) :] or "/"}
+        await app(scope, receive, send)
+
+    async def _started(self) -> App:
+        async with self._starting:
+            if self._app is None:
+                self._app = await self._house.__aenter__()
+            return self._app
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._started()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._house.__aexit__()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(
+    flags: Mapping[str, str | bool] | None = None, *, config_file: str | None = None
+) -> MountedApp:
+    """Return the gateway as an ASGI application to mount.
+
+    Args:
+        flags: settings by their Python names, as the command line would give them (`{"demo": True}`).
+        config_file: another file than `~/.pi/model-proxy.json`.
+
+    Raises:
+        ConfigError: the settings cannot be used.
+    """
+    environment = read_environment()
+    watcher = SettingsWatcher(Inputs(environment=environment, flags=flags or {}, config_file=config_file))
+
+    def current() -> Settings:
+        watcher.refresh()
+        return watcher.current
+
+    return MountedApp(House(current, environment, lambda text: print(text, file=sys.stderr)))  # noqa: T201 - a library has no console of its own

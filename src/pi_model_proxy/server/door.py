@@ -1,0 +1,144 @@
+"""Who may come in: Host, Origin, Sec-Fetch-Site, content type, key. Closed by default, decided in one place.
+
+Threats: DNS rebinding (Host), web pages (Origin, CORS simple requests), other local users (key).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Collection, Mapping
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+from pi_model_proxy.errors import BadRequest, Forbidden, NotAuthenticated, UnsupportedMedia
+
+__all__ = [
+    "OPEN_PATHS",
+    "DoorSettings",
+    "allowed_origin",
+    "authenticated",
+    "check_host",
+    "check_origin",
+    "check_type",
+]
+
+OPEN_PATHS: Final = frozenset({"/health", "/livez", "/readyz", "/"})
+"""Paths that need no key; OPTIONS needs none either. Everything else does."""
+
+_HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+_LOOPBACK_V4: Final = re.compile(r"127(?:\.[0-9]{1,3}){3}")
+
+
+class DoorSettings(Protocol):
+    """What the door must be told; the configuration offers it under the same names."""
+
+    @property
+    def api_key(self) -> str | None:
+        """The gateway's own key; None = none needed."""
+        ...
+
+    @property
+    def allowed_hosts(self) -> Collection[str]:
+        """Host names beside the loopback ones."""
+        ...
+
+    @property
+    def allowed_origins(self) -> Collection[str]:
+        """Origins beside the loopback ones; `*` for any."""
+        ...
+
+
+def _is_loopback(name: str) -> bool:
+    name = name.strip("[]").rstrip(".").lower()
+    return (
+        name == "localhost"
+        or name.endswith(".localhost")
+        or name == "::1"
+        or _LOOPBACK_V4.fullmatch(name) is not None
+    )
+
+
+def check_host(host: str | None, allowed: Collection[str]) -> None:
+    """Let in requests for a loopback name, any port, or a listed one.
+
+    Raises:
+        BadRequest: there is no Host, or it is not one by the grammar of RFC 9110 §7.2.
+        Forbidden: the name is not ours (a page that re-bound its own name to this address).
+    """
+    match = _HOST.fullmatch(host) if host else None
+    if match is None:
+        raise BadRequest("Host: missing or malformed; send one such as 127.0.0.1:9876.")
+    name = match["name"].lower()
+    listed = {entry.lower() for entry in allowed}
+    if not (_is_loopback(name) or name in listed or (host or "").lower() in listed):
+        raise Forbidden(
+            "Host: this name is not one of the gateway's; use 127.0.0.1 or localhost, or list it in allowedHosts."
+        )
+
+
+def allowed_origin(origin: str, allowed: Collection[str]) -> bool:
+    """Tell whether a page of this origin may ask: loopback pages, listed ones, or any when `*` is listed."""
+    if (
+        "*" in allowed
+        or origin in allowed
+        or origin.lower() in {entry.lower().rstrip("/") for entry in allowed}
+    ):
+        return True
+    try:
+        parts = urlsplit(origin)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and not parts.path and not parts.username and _is_loopback(host)
+
+
+def check_origin(headers: Mapping[str, str], allowed: Collection[str]) -> None:
+    """Let in requests that no foreign web page can have made.
+
+    Raises:
+        Forbidden: the Origin is not allowed, or the browser says the request is cross-site.
+    """
+    origin = headers.get("origin")
+    if origin is not None:
+        if not allowed_origin(origin, allowed):
+            raise Forbidden(
+                "Origin: pages of this origin may not use the gateway; list it in allowedOrigins if it is yours."
+            )
+        return
+    if headers.get("sec-fetch-site", "").strip().lower() == "cross-site":
+        raise Forbidden("Sec-Fetch-Site: cross-site requests need an Origin that allowedOrigins lists.")
+
+
+def check_type(content_type: str | None) -> None:
+    """Let in JSON bodies only: what a page can post without a preflight is not JSON.
+
+    Raises:
+        UnsupportedMedia: the content type is missing or another one.
+    """
+    media = (content_type or "").partition(";")[0].strip().lower()
+    if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
+        raise UnsupportedMedia("Content-Type: send application/json.")
+
+
+def authenticated(headers: Mapping[str, str], key: str | None) -> bool:
+    """Tell whether the request carries the gateway's key, in either header, compared in constant time."""
+    if not key:
+        return True
+    wanted = key.encode()
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    by_bearer = scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), wanted)
+    by_header = hmac.compare_digest(headers.get("x-api-key", "").strip().encode(), wanted)
+    return by_bearer or by_header
+
+
+def require_key(headers: Mapping[str, str], key: str | None) -> None:
+    """Let in requests that carry the key.
+
+    Raises:
+        NotAuthenticated: it is missing or wrong.
+    """
+    if not authenticated(headers, key):
+        raise NotAuthenticated(
+            "The gateway's API key is missing or wrong; send it as Authorization: Bearer or x-api-key."
+        )

@@ -1,0 +1,103 @@
+"""Taking the port, and saying who has it when we cannot."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import json
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+__all__ = ["PortError", "bind"]
+
+PROBE_S: Final = 0.5
+BACKLOG: Final = 2048
+_LISTENING: Final = "0A"
+
+
+class PortError(Exception):
+    """The address cannot be listened on; the text says why and what to do."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on `host` and `port` (0: any free one).
+
+    Raises:
+        PortError: it is taken, or not an address of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise PortError(f"{host!r} is not an address of this machine; choose another with --host.") from error
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise PortError(_reason(error, host, port)) from error
+    sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+    return sock
+
+
+def _reason(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken by {holder(host, port)}; choose another with --port, or stop it."
+    if error.errno == errno.EACCES:
+        return f"port {port} needs more rights than this user has; choose one above 1023 with --port."
+    return f"cannot listen on {host} port {port}: {error.strerror}; choose another with --host or --port."
+
+
+def holder(host: str, port: int) -> str:
+    """Return who listens on `port`, as far as this user can see."""
+    process = _process_of(port)
+    service = _service_of(host, port)
+    if service and process:
+        return f"{service} ({process})"
+    return service or process or "another program"
+
+
+def _service_of(host: str, port: int) -> str:
+    """Return what a `pi-model-proxy` that listens there says of itself."""
+    anywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    near = "127.0.0.1" if host in anywhere else host
+    connection = http.client.HTTPConnection(near, port, timeout=PROBE_S)
+    try:
+        connection.request("GET", "/health")
+        said = json.loads(connection.getresponse().read(4096))
+        if said.get("service") == "pi-model-proxy":
+            return f"another pi-model-proxy {str(said.get('version', ''))[:20]}".rstrip()
+    except (OSError, ValueError, AttributeError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()
+    return ""
+
+
+def _process_of(port: int) -> str:
+    """Return name and pid of the process that listens on `port` (Linux; empty elsewhere or when hidden)."""
+    inodes = _listening_inodes(port)
+    if not inodes:
+        return ""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            for descriptor in (folder / "fd").iterdir():
+                if str(descriptor.readlink()) in inodes:
+                    return f"{(folder / 'comm').read_text().strip()}, pid {folder.name}"
+    return ""
+
+
+def _listening_inodes(port: int) -> set[str]:
+    inodes: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                columns = line.split()
+                if columns[3] == _LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
+                    inodes.add(f"socket:[{columns[9]}]")
+    return inodes

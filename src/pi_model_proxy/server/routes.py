@@ -1,0 +1,122 @@
+"""Which path is which endpoint: a table, never a look into the body."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeAlias
+
+import msgspec
+
+from pi_model_proxy.gateway import Call
+from pi_model_proxy.server.door import authenticated
+from pi_model_proxy.server.exchange import Exchange
+from pi_model_proxy.server.models import list_models, one_model
+from pi_model_proxy.server.page import PAGE
+from pi_model_proxy.server.state import ServerState
+from pi_model_proxy.wire import ascii_json
+
+__all__ = ["Handler", "Route", "find_route"]
+
+Handler: TypeAlias = Callable[[ServerState, Call, Exchange], Awaitable[None]]
+JSON: Final = {"content-type": "application/json"}
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint."""
+
+    methods: Mapping[str, Handler]
+    dialect: str = ""
+    """Whose error envelope it uses; empty: the caller's headers tell."""
+    needs_models: bool = False
+    """Not served before the catalogue is loaded."""
+
+
+async def _health(state: ServerState, call: Call, exchange: Exchange) -> None:
+    detailed = authenticated(call.headers, state.api_key())
+    await exchange.answer(200, ascii_json(state.health(detailed=detailed)), JSON)
+
+
+async def _root(state: ServerState, call: Call, exchange: Exchange) -> None:
+    if "text/html" in call.headers.get("accept", ""):
+        headers = {
+            "content-type": "text/html; charset=utf-8",
+            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+            "x-content-type-options": "nosniff",
+            "cache-control": "no-cache",
+        }
+        await exchange.answer(200, PAGE, headers)
+        return
+    await _health(state, call, exchange)
+
+
+async def _livez(_: ServerState, __: Call, exchange: Exchange) -> None:
+    await exchange.answer(200, b'{"status":"ok"}', JSON)
+
+
+async def _readyz(state: ServerState, _: Call, exchange: Exchange) -> None:
+    if state.ready:
+        await exchange.answer(200, b'{"status":"ok"}', JSON)
+        return
+    status = b'{"status":"draining"}' if state.draining else b'{"status":"starting"}'
+    await exchange.answer(503, status, JSON | {"retry-after": "1"})
+
+
+async def _models(state: ServerState, call: Call, exchange: Exchange) -> None:
+    body = list_models(state.gateway, call.headers, call.query, state.settings().aliases)
+    await exchange.answer(200, body, JSON)
+
+
+async def _model(state: ServerState, call: Call, exchange: Exchange) -> None:
+    name = _endpoint(call.path).removeprefix("models/")
+    await exchange.answer(200, one_model(state.gateway, name, state.settings().aliases), JSON)
+
+
+async def _chat(state: ServerState, call: Call, exchange: Exchange) -> None:
+    await state.gateway.answer("openai_chat", call, exchange, exchange.entry)
+
+
+async def _messages(state: ServerState, call: Call, exchange: Exchange) -> None:
+    exchange.extra["request-id"] = exchange.request_id
+    await state.gateway.answer("anthropic_messages", call, exchange, exchange.entry)
+
+
+async def _count_tokens(state: ServerState, call: Call, exchange: Exchange) -> None:
+    exchange.extra["request-id"] = exchange.request_id
+    await exchange.answer(200, await state.gateway.count_tokens(call, exchange.entry), JSON)
+
+
+_FIXED: Final[Mapping[str, Route]] = {
+    "/": Route(methods={"GET": _root}),
+    "/health": Route(methods={"GET": _health}),
+    "/livez": Route(methods={"GET": _livez}),
+    "/readyz": Route(methods={"GET": _readyz}),
+}
+_ENDPOINTS: Final[Mapping[str, Route]] = {
+    "models": Route(methods={"GET": _models}, needs_models=True),
+    "chat/completions": Route(methods={"POST": _chat}, dialect="openai_chat", needs_models=True),
+    "messages": Route(methods={"POST": _messages}, dialect="anthropic_messages", needs_models=True),
+    "messages/count_tokens": Route(
+        methods={"POST": _count_tokens}, dialect="anthropic_messages", needs_models=True
+    ),
+}
+_ONE_MODEL: Final = Route(methods={"GET": _model}, needs_models=True)
+
+
+def _endpoint(path: str) -> str:
+    """Return the path without its version: `/v1/x`, `/x` and `/v1/v1/x` (an SDK with /v1 in its base URL) are one."""
+    rest = path.removeprefix("/")
+    for _ in range(2):
+        rest = rest.removeprefix("v1/")
+    return rest
+
+
+def find_route(path: str) -> Route | None:
+    """Return the endpoint at `path`, or None."""
+    if path in _FIXED:
+        return _FIXED[path]
+    if not path.startswith("/"):
+        return None
+    rest = _endpoint(path)
+    if rest in _ENDPOINTS:
+        return _ENDPOINTS[rest]
+    return _ONE_MODEL if rest.startswith("models/") and len(rest) > len("models/") else None

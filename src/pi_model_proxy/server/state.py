@@ -1,0 +1,56 @@
+"""What the server knows of itself: ready, draining, since when, how much it has done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pi_model_proxy import __version__
+from pi_model_proxy.config import Settings
+from pi_model_proxy.gateway import Gateway
+from pi_model_proxy.limits import SlidingWindow
+
+__all__ = ["ServerState"]
+
+
+class ServerState:
+    """Shared by every request of one server."""
+
+    def __init__(self, gateway: Gateway, settings: Callable[[], Settings]) -> None:
+        self.gateway = gateway
+        self.settings = settings
+        self.window = SlidingWindow()
+        self.started_s = time.monotonic()
+        self.draining = False
+        self.active = 0
+        """Requests being answered right now."""
+        self.answered = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether every source has been read once and no end is near."""
+        return not self.draining and all(source.snapshot.loaded for source in self.gateway.sources)
+
+    def api_key(self) -> str | None:
+        """The gateway's own key, if one is set."""
+        key = self.settings().api_key
+        return key.reveal() if key is not None else None
+
+    def health(self, *, detailed: bool) -> dict[str, Any]:
+        """Return what `/health` says; counts only for a caller that has the key."""
+        body: dict[str, Any] = {"status": "ok", "service": "pi-model-proxy", "version": __version__}
+        if not detailed:
+            return body
+        listing = self.gateway.listing()
+        providers = {entry.offer.model.provider for entry in listing.usable}
+        return body | {
+            "ready": self.ready,
+            "draining": self.draining,
+            "uptime_s": round(time.monotonic() - self.started_s, 1),
+            "models": len(listing.usable),
+            "providers": len(providers),
+            "requests": self.answered,
+            "active_requests": self.active,
+            "problems": len(listing.problems),
+        }

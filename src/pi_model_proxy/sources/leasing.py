@@ -1,0 +1,194 @@
+"""Turns a chosen account into what authenticates one request: final headers, address, identity."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from pi_model_proxy.catalog import ComposedProvider, Model, configured_headers
+from pi_model_proxy.credentials import OAuthCredential, fill_template, is_command, missing_variables
+from pi_model_proxy.errors import CredentialError
+from pi_model_proxy.providers import (
+    HeaderSettings,
+    KeyMissing,
+    Presented,
+    auth_headers,
+    base_url_of,
+    copilot_base_url,
+    find_key,
+    login_identity,
+)
+from pi_model_proxy.sources.accounts import MODELS_FILE, Account, Surroundings
+from pi_model_proxy.sources.base import Lease
+
+__all__ = ["Ask", "Leasing", "mark_of", "secret_headers"]
+
+Ask = Callable[[str], Awaitable[str]]
+"""`await ask(command)` gives a `!command`'s value; raises `CredentialError` when it has none."""
+
+COPILOT: Final = "github-copilot"
+_SECRET_NAME: Final = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_NO_HEADER_TEXT: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNORECASE)
+
+
+class _Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential at the moment of a request."""
+
+    presented: Presented
+    variables: Mapping[str, str] = {}
+    """What the credential brings for addresses and header templates."""
+
+    def __repr__(self) -> str:  # type: ignore[explicit-override]  # typing.override needs Python 3.12
+        return f"_Held({self.presented!r})"
+
+
+def mark_of(secret: str) -> str:
+    """Return an opaque mark by which a credential is known again."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class Leasing:
+    """Builds leases for one state of pi's files."""
+
+    def __init__(self, around: Surroundings, *, ask: Ask) -> None:
+        self._around = around
+        self._ask = ask
+
+    async def lease(
+        self, model: Model, provider: ComposedProvider, account: Account, login: OAuthCredential | None
+    ) -> Lease:
+        """Return the lease; `login` is the account's, refreshed if it was due.
+
+        Raises:
+            CredentialError: a value cannot be resolved; names it, and says what to do.
+        """
+        held = _from_login(login) if login is not None else await self._from_key(account)
+        config = provider.config
+        of_provider = await self._headers(model.provider, (config.headers if config else None) or {}, held)
+        of_model = await self._headers(model.ref, configured_headers(config, model.id), held)
+        settings = HeaderSettings(
+            provider=of_provider,
+            auth_header=bool(config and config.auth_header),
+            catalog=model.headers,
+            model=of_model,
+        )
+        headers = auth_headers(model.provider, model.api, held.presented, settings)
+        base_url = self._base_url(model, held, login)
+        return Lease(
+            provider=model.provider,
+            account=held.presented.account,
+            headers={name: _checked(model.provider, name, value) for name, value in headers.items()},
+            base_url=base_url,
+            secrets=tuple(
+                filter(None, (held.presented.secret, *secret_headers(of_provider), *secret_headers(of_model)))
+            ),
+            identity=login_identity(model.provider, model.api, held.presented, base_url=base_url),
+            may_be_gateway=_is_users_own(model, provider) and not (login and model.provider == COPILOT),
+            token=mark_of("\0".join((held.presented.secret, *of_provider.values(), *of_model.values()))),
+        )
+
+    async def _from_key(self, account: Account) -> _Held:
+        """Resolve the key as pi does at each request."""
+        around, row = self._around, account.row
+        key: str | None = None
+        if account.command:
+            key = await self._ask(account.command)
+        elif account.written_key:
+            key = fill_template(account.written_key, own=account.scoped, environment=around.environment)
+        found = find_key(
+            row,
+            key=key,
+            scoped=account.scoped,
+            environment=around.environment,
+            file_exists=around.file_exists,
+        )
+        if isinstance(found, KeyMissing):
+            if key and not row.takes_keys:
+                raise CredentialError(
+                    f"{account.provider}: it takes no API key; log in with `pi` (`/login`)."
+                )
+            missing = " or ".join(found.variables) or "an API key"
+            raise CredentialError(
+                f"{account.provider}: {missing} is not set; {account.chosen} is not enough."
+            )
+        return _Held(
+            presented=Presented(account="api_key", secret=found.secret, as_bearer=found.as_bearer),
+            variables={**account.scoped, **found.variables},
+        )
+
+    async def _headers(self, owner: str, written: Mapping[str, str], held: _Held) -> dict[str, str]:
+        """Resolve header values of models.json."""
+        resolved: dict[str, str] = {}
+        environment = self._around.environment
+        for name, value in written.items():
+            if is_command(value):
+                if self._around.refused_in_models:
+                    raise CredentialError(
+                        f"{owner}: the command of header {name!r} in {MODELS_FILE} is not run, because "
+                        f"{self._around.refused_in_models}."
+                    )
+                resolved[name] = await self._ask(value)
+                continue
+            filled = fill_template(value, own=held.variables, environment=environment)
+            if filled is None:
+                missing = ", ".join(missing_variables(value, own=held.variables, environment=environment))
+                raise CredentialError(
+                    f"{owner}: header {name!r} in {MODELS_FILE} needs {missing}; set it in the environment."
+                )
+            resolved[name] = filled
+        return resolved
+
+    def _base_url(self, model: Model, held: _Held, login: OAuthCredential | None) -> str:
+        if model.provider == COPILOT and login is not None:
+            return copilot_base_url(login.access, _enterprise_domain(login))
+        return base_url_of(model, {**self._around.environment, **held.variables})
+
+
+def _from_login(login: OAuthCredential) -> _Held:
+    account_id, own = login.extras.get("accountId"), login.extras.get("env")
+    return _Held(
+        presented=Presented(
+            account="oauth", secret=login.access, account_id=account_id if isinstance(account_id, str) else ""
+        ),
+        variables={name: value for name, value in own.items() if isinstance(value, str)}
+        if isinstance(own, dict)
+        else {},
+    )
+
+
+def _enterprise_domain(login: OAuthCredential) -> str | None:
+    """Return the stored GitHub domain, which may have been typed as a URL (pi: `normalizeDomain`)."""
+    stored = login.extras.get("enterpriseUrl")
+    if not isinstance(stored, str):
+        return None
+    domain = re.sub(r"^[a-z]+://", "", stored.strip(), flags=re.IGNORECASE).partition("/")[0]
+    return domain if _DOMAIN.fullmatch(domain) else None
+
+
+def _checked(provider: str, name: str, value: str) -> str:
+    """Refuse what no header can hold: a line break would begin a header of somebody else's choice."""
+    value = value.strip(" \t\r\n")
+    if _NO_HEADER_TEXT.search(value):
+        raise CredentialError(
+            f"{provider}: the value for header {name!r} holds a line break or a character that no header can "
+            "carry; check the key or the command that gives it."
+        )
+    return value
+
+
+def _is_users_own(model: Model, provider: ComposedProvider) -> bool:
+    """Whether the address was written by the user, in models.json: it may lead anywhere, even back here."""
+    config = provider.config
+    if config is None or not provider.is_builtin:
+        return not provider.is_builtin
+    return bool(config.base_url) or any(entry.id == model.id and entry.base_url for entry in config.models)
+
+
+def secret_headers(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of headers whose names speak of a secret."""
+    return tuple(value for name, value in headers.items() if value and _SECRET_NAME.search(name))
