@@ -219,7 +219,7 @@ class UpstreamError(GatewayError):
     before_headers: ClassVar[bool] = False
     """True when nothing of an answer had arrived, so that a retry cannot double anything."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a fact, all by name
         self,
         message: str,
         *,

@@ -15,20 +15,29 @@ from pi_model_proxy.hub import (
     Event,
     Failure,
     Finish,
+    ImageBlock,
     Message,
     Opaque,
     ReasoningBlock,
     RefusalBlock,
     Request,
+    Sampling,
     TextBlock,
+    Tool,
     ToolCallBlock,
+    ToolResultBlock,
     Turn,
+    UrlSource,
     Usage,
     check_order,
     fold,
     unfold,
 )
 from support.responses_stream import CREATED, sse, target
+from support.strict_provider.rulebook import Case
+from support.strict_provider.rules_responses import RESPONSES_RULES
+from support.strict_provider.traits import ALL_EFFORTS, ResponsesTraits
+from support.strict_provider.vault import Vault
 
 LAWS = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -295,3 +304,91 @@ def test_no_stop_sequence_is_ever_said(message: Message, stops: list[str]) -> No
     for block in fold(heard).blocks:
         if isinstance(block, TextBlock):
             assert not any(each in block.text for each in stops)
+
+
+ids = st.sampled_from(["call_1", "call_2", "toolu|odd id", ""])
+stray_texts = st.sampled_from(["", "  ", "text", "\ud83d half", "json"])
+any_block = st.one_of(
+    st.builds(lambda text: TextBlock(text=text, at="x"), stray_texts),
+    st.builds(lambda text: ReasoningBlock(text=text, summary=True, at="x"), stray_texts),
+    st.builds(
+        lambda call_id, name, arguments, custom: ToolCallBlock(
+            id=call_id, name=name, arguments=arguments, custom=custom, item_id="fc_1", at="x"
+        ),
+        ids,
+        st.sampled_from(["f", "patch", "bad.name", "", "x" * 70]),
+        st.sampled_from(["", "{}", "{broken", '{"a":"\\ud83d"}']),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda call_id, text, is_error: ToolResultBlock(
+            call_id=call_id, content=(TextBlock(text=text),), is_error=is_error, at="x"
+        ),
+        ids,
+        stray_texts,
+        st.booleans(),
+    ),
+    st.just(ImageBlock(source=UrlSource(url="https://example.com/a.png"), at="x")),
+)
+histories = st.lists(
+    st.builds(
+        lambda role, found: Turn(role=role, blocks=tuple(found)),
+        st.sampled_from(["user", "assistant", "tool", "system"]),
+        st.lists(any_block, max_size=4),
+    ),
+    max_size=6,
+)
+schemas = st.recursive(
+    st.sampled_from([{"type": "string"}, {"type": "array"}, {"type": ["object", "null"]}, {}, True]),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(["object", "array"]),
+            "properties": st.dictionaries(words, inner, max_size=2),
+            "required": st.lists(words, max_size=2),
+            "additionalProperties": st.booleans(),
+            "anyOf": st.lists(inner, max_size=2),
+            "items": inner,
+            "enum": st.just(["a"]),
+        },
+    ),
+    max_leaves=5,
+)
+some_tools = st.lists(
+    st.builds(
+        lambda name, schema, strict, kind: Tool(
+            name=name,
+            schema=schema if isinstance(schema, dict) else None,
+            strict=strict,
+            kind=kind,
+            at="tools[0]",
+        ),
+        st.sampled_from(["f", "patch", "bad.name", "bad/name", "x" * 70]),
+        schemas,
+        st.sampled_from([None, True, False]),
+        st.sampled_from(["function", "custom"]),
+    ),
+    max_size=3,
+)
+
+
+@LAWS
+@given(histories, some_tools, st.booleans(), st.integers(0, 10**6), st.booleans())
+def test_whatever_is_asked_what_we_send_is_taken(
+    history: list[Turn], tools: list[Tool], native: bool, limit: int, thinks: bool
+) -> None:
+    first = Turn(role="user", blocks=(TextBlock(text="hi"),))
+    request = Request(
+        dialect="anthropic_messages",
+        model=None,
+        turns=(first, *history),
+        tools=tuple(tools),
+        max_output=limit,
+        sampling=Sampling(temperature=0.5, top_k=3, logprobs=True),
+        cache_key="k" * 100,
+        end_user="u" * 200,
+    )
+    flags = {"supportsOpenAIGrammarTools": native, "supportsStrictMode": True}
+    body = json.loads(CLIENT.encode_request(request, target(compat=flags, reasoning=thinks)).body)
+    traits = ResponsesTraits(reasoning=thinks, efforts=ALL_EFFORTS, max_output=100_000)
+    assert RESPONSES_RULES.judge(Case(body=body, traits=traits, vault=Vault())) is None

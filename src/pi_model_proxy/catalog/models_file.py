@@ -159,6 +159,9 @@ def parse_models_json(text: str, filename: str) -> ModelsFile:
     Raises:
         InvalidFileError: it is no JSON, or breaks pi's schema.
     """
+    if not text.lstrip(lenient_json.BYTE_ORDER_MARK).strip():
+        message = 'the file is empty; write {"providers": {}} or delete it'
+        raise InvalidFileError((FileFault(filename=filename, line=1, column=1, path="", message=message),))
     try:
         document = lenient_json.parse(text, block_comments=False)
     except lenient_json.JsonSyntaxError as error:

@@ -32,6 +32,17 @@ EXIT_BROKEN_PIPE: Final = 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name) and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `pi-model-proxy models | head`: nobody reads any more; without this Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    return status
+
+
+def _dispatch(words: list[str]) -> int:
     if words and words[0] in {"-V", "--version"}:
         sys.stdout.write(f"{PROGRAM} {__version__}\n")
         return 0
@@ -101,7 +112,6 @@ def _run(command: str, words: Sequence[str]) -> int:
     try:
         arguments = module.parser().parse(words)
         status = module.run(arguments, console, environment)
-        console.flush()
     except UsageError as error:
         console.complain("error", str(error))
         status = EXIT_USAGE
@@ -113,8 +123,4 @@ def _run(command: str, words: Sequence[str]) -> int:
         status = asked.code if isinstance(asked.code, int) else 0
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # `pi-model-proxy models | head`: nobody reads any more; without this Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = EXIT_BROKEN_PIPE
     return status

@@ -1,32 +1,63 @@
-"""A look at pi's files without a server: what `models` and `check` print."""
+"""A look at every source without a server: what `models` and `check` print."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Protocol
 
-from pi_model_proxy.config import Configuration, Environment, pi_files_settings
+import msgspec
+
+from pi_model_proxy.config import Configuration, Environment, Settings, pi_files_settings
 from pi_model_proxy.errors import UpstreamUnreachable
 from pi_model_proxy.gateway import Listing
-from pi_model_proxy.sources import PiFiles, Snapshot
+from pi_model_proxy.sources import ModelSource, PiFiles, Snapshot
 
-__all__ = ["look"]
+__all__ = ["look", "sources_beside_pi"]
+
+
+class OpenSources(Protocol):
+    """Opens sources for as long as a stack lasts (what `server.MoreSources` asks for)."""
+
+    async def __call__(self, stack: AsyncExitStack) -> Sequence[ModelSource]:
+        """Return the sources; what they need is entered on `stack`."""
+        ...
+
+
+def sources_beside_pi(settings: Settings) -> OpenSources | None:
+    """Return what opens the sources that are asked for beside pi's files; None when there are none."""
+    if not settings.demo:
+        return None
+    # The demo upstream is a web server: nobody else pays for its library.
+    from pi_model_proxy.demo import open_demo  # noqa: PLC0415
+
+    return open_demo
 
 
 def look(configuration: Configuration, environment: Environment) -> tuple[Listing, Snapshot]:
-    """Read pi's files once and return what they offer. Never asks a network, never refreshes a login."""
+    """Read all sources once: what they offer, and their problems and providers in one snapshot.
+
+    Never asks a network, never refreshes a login.
+    """
     return asyncio.run(_look(configuration, environment))
 
 
 async def _look(configuration: Configuration, environment: Environment) -> tuple[Listing, Snapshot]:
     settings = configuration.settings
-    source = PiFiles(pi_files_settings(settings, environment), post=_no_network)
-    await source.start()
-    try:
-        snapshot = await source.ready()
-        return Listing([source], ((settings.host, settings.port),)), snapshot
-    finally:
-        await source.close()
+    async with AsyncExitStack() as stack:
+        pi_files = PiFiles(pi_files_settings(settings, environment), post=_no_network)
+        stack.push_async_callback(pi_files.close)
+        await pi_files.start()
+        open_more = sources_beside_pi(settings)
+        more = await open_more(stack) if open_more else ()
+        snapshot = await pi_files.ready()
+        providers = (
+            *snapshot.providers,
+            *(report for source in more for report in source.snapshot.providers),
+        )
+        listing = Listing((pi_files, *more), ((settings.host, settings.port),))
+        return listing, msgspec.structs.replace(snapshot, providers=providers)
 
 
 async def _no_network(

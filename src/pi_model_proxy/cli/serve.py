@@ -7,6 +7,7 @@ from argparse import Namespace
 from pi_model_proxy.cli.arguments import Parser, add_settings, inputs_from
 from pi_model_proxy.cli.banner import Banner
 from pi_model_proxy.cli.console import Console
+from pi_model_proxy.cli.pi_view import sources_beside_pi
 from pi_model_proxy.config import Environment, SettingsWatcher, check_model_names
 
 __all__ = ["parser", "run"]
@@ -75,5 +76,5 @@ def run(arguments: Namespace, console: Console, environment: Environment) -> int
         environment,
         announce=announce,
         complain=lambda sentence: console.complain("error", sentence),
-        more_sources=None,
+        more_sources=sources_beside_pi(watcher.current),
     )

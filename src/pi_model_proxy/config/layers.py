@@ -125,19 +125,21 @@ def _absolute(value: object, environment: Environment, base: Path) -> object:
 def file_layer(path: Path, environment: Environment, *, must_exist: bool) -> Layer:
     """Return what the configuration file says; paths in it start at its own folder."""
     try:
-        seen = read_file(path)
-        if seen.text is None:
-            return Layer({}, _absent(path) if must_exist else (), found=False)
-        document = parse(seen.text)
-    except JsonSyntaxError as error:
-        where = f"{path}:{error.position.line}:{error.position.column}"
-        return Layer({}, (Problem(where=where, what=error.message, severity="error"),))
+        text = read_file(path).text
     except Malformed as error:
         return Layer(
             {}, (Problem(where=f"{path}:{error.line}:{error.column}", what=error.what, severity="error"),)
         )
     except OSError as error:
         return Layer({}, (_unreadable(path, error),))
+    if text is None:
+        return Layer({}, _absent(path) if must_exist else (), found=False)
+    try:
+        document = parse(text)
+    except JsonSyntaxError as error:
+        where = f"{path}:{error.position.line}:{error.position.column}"
+        fix = "" if text.strip() else "write {} for no settings"
+        return Layer({}, (Problem(where=where, what=error.message, fix=fix, severity="error"),))
     if not isinstance(document.value, dict):
         what = f"must hold an object, not {describe(document.value)}"
         return Layer({}, (Problem(where=f"{path}:{_at(document, ())}", what=what, severity="error"),))

@@ -47,6 +47,8 @@ class LockTimings(msgspec.Struct, frozen=True, kw_only=True):
     """A foreign lock that nobody stamps for this long belongs to nobody."""
     observe_s: float = 1.0
     """A lock that looks stale is watched for at least this long before it is taken over."""
+    settle_s: float = 0.02
+    """After a takeover: longer than anybody needs between finding a lock stale and removing it."""
     wait_s: float = 40.0
     """Longest wait for somebody else's lock; longer than a holder that just died needs to become stale."""
     first_delay_s: float = 0.01
@@ -218,6 +220,7 @@ class _Wait:
         self._deadline_s = time.monotonic() + timings.wait_s
         self._delay_s = timings.first_delay_s
         self._seen: dict[str, tuple[_Stamp, float]] = {}
+        self._took_over = False
 
     def take(self, path: str) -> _LockDirectory:
         """Make the directory at `path`, waiting while somebody else has it."""
@@ -233,7 +236,9 @@ class _Wait:
                     read_only=error.errno in _READ_ONLY_ERRORS,
                 ) from error
             else:
-                return _LockDirectory(path)
+                directory = _LockDirectory(path)
+                if self._settled(directory):
+                    return directory
 
     def _removed_if_stale(self, path: str) -> bool:
         """Remove a lock that nobody keeps alive; True when `mkdir` is worth a try at once."""
@@ -254,16 +259,25 @@ class _Wait:
             return False
         if _stamp_of(path) != stamp:
             return False
-        with suppress(FileNotFoundError):
-            try:
-                os.rmdir(path)  # noqa: PTH106 - see `_LockDirectory.remove`
-            except OSError as error:
-                raise LockUnavailable(
-                    f"{path} is left over from a process that died and cannot be removed "
-                    f"({error.strerror}); remove it by hand",
-                    read_only=error.errno in _READ_ONLY_ERRORS,
-                ) from error
+        try:
+            os.rmdir(path)  # noqa: PTH106 - see `_LockDirectory.remove`
+        except FileNotFoundError:
+            return True  # somebody else found it stale at the same moment
+        except OSError as error:
+            raise LockUnavailable(
+                f"{path} is left over from a process that died and cannot be removed "
+                f"({error.strerror}); remove it by hand",
+                read_only=error.errno in _READ_ONLY_ERRORS,
+            ) from error
+        self._took_over = True
         return True
+
+    def _settled(self, directory: _LockDirectory) -> bool:
+        """After a takeover: whether nobody who saw the same stale lock has removed ours in its place."""
+        if not self._took_over:
+            return True
+        time.sleep(self._timings.settle_s)
+        return directory.ours()
 
     def _pause(self, path: str) -> None:
         left_s = self._deadline_s - time.monotonic()

@@ -90,6 +90,7 @@ class Refresher:
         self._turn = asyncio.Lock()
         self._give_up = threading.Event()
         self._tasks: dict[tuple[str, bool], asyncio.Task[Credential | None]] = {}
+        self._recovering: asyncio.Task[bool] | None = None
         self._failures: dict[str, _Failure] = {}
         self._forced_s: dict[str, float] = {}
         self._unsaved: dict[str, tuple[OAuthCredential, dict[str, Any]]] = {}
@@ -113,8 +114,10 @@ class Refresher:
         return ""
 
     def failures(self) -> dict[str, str]:
-        """Return each provider whose last refresh failed, and how; a new login clears it."""
-        return {provider: failure.message for provider, failure in self._failures.items()}
+        """Return each provider whose last refresh failed or could not be stored, and how; a new login clears it."""
+        failed = {provider: failure.message for provider, failure in self._failures.items()}
+        kept = "the login was renewed, but its new tokens could not be written and are kept in memory only"
+        return {**{provider: f"{provider}: {kept}: see {self._path}" for provider in self._unsaved}, **failed}
 
     def forget_outdated(self, entries: AuthEntries) -> None:
         """Drop the memory of failures whose login `auth.json` no longer holds."""
@@ -159,19 +162,30 @@ class Refresher:
         return forced_s is None or self._clock.monotonic_s() - forced_s >= self._timings.forced_pause_s
 
     async def recover(self) -> bool:
-        """Finish what an earlier process journalled and could not write; whether there was something."""
+        """Finish what an earlier process journalled and could not write; whether there was something.
+
+        Once begun it is finished whether or not the caller waits, as a refresh is.
+        """
         if not journal_path(self._path).exists():
             return False
+        if self._recovering is None:
+            self._recovering = asyncio.get_running_loop().create_task(self._recover(), name="finish-journal")
+        return await asyncio.shield(self._recovering)
+
+    async def _recover(self) -> bool:
         try:
             async with self._turn, self._locked() as lock:
                 return await asyncio.to_thread(finish_journal, self._path, check_lock=lock.check)
         except (WriteRefused, LockUnavailable, LockLost, OSError):
             return False  # it stays where it is, and the next refresh tries again
+        finally:
+            self._recovering = None
 
     async def close(self) -> None:
         """Finish what has begun; those who still wait for the lock give up."""
         self._give_up.set()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        begun = [*self._tasks.values(), *([self._recovering] if self._recovering else [])]
+        await asyncio.gather(*begun, return_exceptions=True)
 
     async def _shared(self, provider: str, login: OAuthCredential, *, refused: bool) -> Credential | None:
         """Wait for the one refresh of this provider, starting it if need be."""

@@ -5,6 +5,7 @@ Source: OpenAI's chat completions reference; thinking in `reasoning_content`, as
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ __all__ = ["Chat"]
 
 Json = dict[str, Any]
 
-_CREATED = 1_700_000_000
+
 _FINISH = {"stop": "stop", "stop_sequence": "stop", "length": "length", "tool_calls": "tool_calls"}
 
 
@@ -81,14 +82,14 @@ class Chat:
 
     def stream(self, script: Script, ask: Ask, new_id: NewId) -> Iterator[bytes]:
         """See `Format.stream`."""
-        answer_id = new_id("chatcmpl-")
+        answer_id, created = new_id("chatcmpl-"), int(time.time())
 
         def chunk(delta: Json | None, finish: str | None = None, **more: Any) -> bytes:  # noqa: ANN401 - JSON
             choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
             head = {
                 "id": answer_id,
                 "object": "chat.completion.chunk",
-                "created": _CREATED,
+                "created": created,
                 "model": ask.model,
             }
             return frame({**head, "choices": choices, **more})
@@ -127,7 +128,7 @@ class Chat:
         return {
             "id": new_id("chatcmpl-"),
             "object": "chat.completion",
-            "created": _CREATED,
+            "created": int(time.time()),
             "model": ask.model,
             "choices": [choice],
             "usage": _usage(script),

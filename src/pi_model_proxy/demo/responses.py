@@ -5,6 +5,7 @@ Source: OpenAI's Responses reference (streaming events, reasoning items, errors)
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ __all__ = ["Responses"]
 
 Json = dict[str, Any]
 
-_CREATED = 1_700_000_000
+
 _CALLS = frozenset({"function_call", "custom_tool_call"})
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
@@ -89,7 +90,6 @@ class Responses:
 
     def stream(self, script: Script, ask: Ask, new_id: NewId) -> Iterator[bytes]:
         """See `Format.stream`."""
-        answer_id = new_id("resp_")
         number = 0
 
         def event(type_: str, fields: Json) -> bytes:
@@ -97,7 +97,7 @@ class Responses:
             number += 1
             return frame({"type": type_, **fields, "sequence_number": number - 1}, event=type_)
 
-        begun = _response(answer_id, ask, status="in_progress")
+        begun = _response(ask, new_id)
         yield event("response.created", {"response": begun})
         yield event("response.in_progress", {"response": begun})
         items: list[Json] = []
@@ -110,12 +110,12 @@ class Responses:
                 yield event(type_, {"item_id": item["id"], "output_index": index, **fields})
             yield event("response.output_item.done", {"output_index": index, "item": item})
         status = "incomplete" if script.finish == "length" else "completed"
-        yield event(f"response.{status}", {"response": _finished(answer_id, ask, script, items)})
+        yield event(f"response.{status}", {"response": _finished(begun, script, items)})
 
     def whole(self, script: Script, ask: Ask, new_id: NewId) -> Json:
         """See `Format.whole`."""
         items = [_item(step, ask, new_id) for step in script.steps]
-        return _finished(new_id("resp_"), ask, script, items)
+        return _finished(_response(ask, new_id), script, items)
 
     def refusal(self, error: Refused) -> Json:
         """See `Format.refusal`."""
@@ -191,12 +191,13 @@ def _told(step: Step, item: Json) -> Iterator[tuple[str, Json]]:
             yield "response.content_part.done", {**place, "part": _part(step.text)}
 
 
-def _response(answer_id: str, ask: Ask, *, status: str) -> Json:
+def _response(ask: Ask, new_id: NewId) -> Json:
+    """Return the answer before anything of it is known."""
     return {
-        "id": answer_id,
+        "id": new_id("resp_"),
         "object": "response",
-        "created_at": _CREATED,
-        "status": status,
+        "created_at": int(time.time()),
+        "status": "in_progress",
         "error": None,
         "incomplete_details": None,
         "model": ask.model,
@@ -209,9 +210,8 @@ def _response(answer_id: str, ask: Ask, *, status: str) -> Json:
     }
 
 
-def _finished(answer_id: str, ask: Ask, script: Script, items: list[Json]) -> Json:
+def _finished(begun: Json, script: Script, items: list[Json]) -> Json:
     cut = script.finish == "length"
-    response = _response(answer_id, ask, status="incomplete" if cut else "completed")
     usage = {
         "input_tokens": script.input_tokens,
         "input_tokens_details": {"cached_tokens": 0},
@@ -220,7 +220,8 @@ def _finished(answer_id: str, ask: Ask, script: Script, items: list[Json]) -> Js
         "total_tokens": script.input_tokens + script.output_tokens,
     }
     details = {"incomplete_details": {"reason": "max_output_tokens"}} if cut else {}
-    return {**response, **details, "output": items, "usage": usage}
+    status = "incomplete" if cut else "completed"
+    return {**begun, **details, "status": status, "output": items, "usage": usage}
 
 
 def _tools(body: Json) -> Iterator[Offered]:

@@ -49,8 +49,7 @@ def stream_pipe(plan: Plan, opened: Opened, context: AnswerContext) -> Pipe:
     """Return the way from this upstream's stream to the caller's."""
     if plan.relays and plan.dialect.relay is not None:
         return plan.dialect.relay.stream_pipe(context)
-    decoder = plan.client.stream_decoder(plan.target, opened.outgoing.names)
-    return Translation(decoder, plan.server.stream_encoder(context))
+    return Translation(plan.decoder(opened.outgoing), plan.server.stream_encoder(context))
 
 
 class Stream:
@@ -156,7 +155,7 @@ def whole_as_stream(plan: Plan, opened: Opened, body: bytes, context: AnswerCont
     encoder = plan.server.stream_encoder(context)
     facts = Facts()
     out: list[bytes] = []
-    for event in plan.client.decode_message(body, plan.target, opened.outgoing.names):
+    for event in plan.events(body, opened.outgoing):
         if not note(event, facts):
             break
         out.append(encoder.feed(event))
@@ -184,12 +183,12 @@ async def plain_answer(plan: Plan, opened: Opened, context: AnswerContext) -> tu
         await _fold_stream(plan, opened, folder, facts)
     else:
         whole = await read_all(response)
-        _collect(plan.client.decode_message(whole, plan.target, opened.outgoing.names), folder, facts)
+        _collect(plan.events(whole, opened.outgoing), folder, facts)
     return plan.server.encode_message(folder.message(), context), facts
 
 
 async def _fold_stream(plan: Plan, opened: Opened, folder: Folder, facts: Facts) -> None:
-    decoder = plan.client.stream_decoder(plan.target, opened.outgoing.names)
+    decoder = plan.decoder(opened.outgoing)
     response = opened.response
     while not facts.done:
         chunk = await response.read()

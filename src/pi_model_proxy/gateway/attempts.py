@@ -111,6 +111,7 @@ class Attempts:
             "content-type": "application/json",
             "accept": "text/event-stream" if outgoing.stream else "application/json",
             **outgoing.headers,
+            **plan.request_headers(lease.base_url),
             **lease.headers,
         }
         if "anthropic-beta" in outgoing.headers and "anthropic-beta" in lease.headers:
@@ -131,7 +132,14 @@ class Attempts:
                 status=502,
                 proxy_error="http_protocol_error",
             )
-        return plan.client.decode_error(response.status, response.headers, body)
+        error = plan.client.decode_error(response.status, response.headers, body)
+        if error.kind == "upstream_auth":
+            # The caller's own key is fine: say whose credential was refused, and where to mend it.
+            error.message = (
+                f"{plan.target.provider} refused the credential that pi has for it: {error.message} "
+                "Correct the key, or log in again with /login in pi."
+            )
+        return error
 
 
 async def read_some(response: UpstreamResponse, limit: int) -> bytes:

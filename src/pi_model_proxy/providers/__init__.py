@@ -9,7 +9,7 @@ from pi_model_proxy.providers.auth import (
 )
 from pi_model_proxy.providers.endpoint import azure_deployment, base_url_of, copilot_base_url
 from pi_model_proxy.providers.keys import KeyFound, KeyMissing, find_key
-from pi_model_proxy.providers.per_request import RequestTraits, request_headers
+from pi_model_proxy.providers.per_request import RequestTraits, request_headers, wants_traits
 from pi_model_proxy.providers.quirks import COMPAT_DEFAULTS, detected_compat
 from pi_model_proxy.providers.row import AuthStyle, Login, Provider
 from pi_model_proxy.providers.table import PROVIDERS, provider_row
@@ -35,4 +35,5 @@ __all__ = [
     "merge_headers",
     "provider_row",
     "request_headers",
+    "wants_traits",
 ]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-__all__ = ["RequestTraits", "request_headers"]
+__all__ = ["RequestTraits", "request_headers", "wants_traits"]
 
 COPILOT: Final = "github-copilot"
 OPENCODE: Final = frozenset({"opencode", "opencode-go"})
@@ -25,6 +25,11 @@ class RequestTraits(msgspec.Struct, frozen=True, kw_only=True):
     has_images: bool = False
     session: str = ""
     """The caller's conversation, if it names one."""
+
+
+def wants_traits(provider: str, base_url: str) -> bool:
+    """Tell whether any header depends on the request: finding out what it holds costs decoding it."""
+    return provider == COPILOT or provider in OPENCODE or _host_of(base_url) == OPENCODE_HOST
 
 
 def request_headers(provider: str, base_url: str, traits: RequestTraits) -> dict[str, str]:

@@ -37,7 +37,7 @@ __all__ = ["App"]
 STRICT_HEADER: Final = "x-pi-model-proxy-strict"
 ERROR_HEADER: Final = "x-pi-model-proxy-error"
 _QUIET: Final = frozenset({"/health", "/livez", "/readyz", "/"})
-"""Probes that succeed are not logged: they would fill the log with themselves."""
+"""Probes are not logged: they would fill the log with themselves."""
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9_, -]{1,2000}")
 
 
@@ -88,7 +88,7 @@ class App:
     def _settle(self, exchange: Exchange) -> None:
         entry = exchange.entry
         entry.latency_ms = (time.monotonic() - exchange.arrived_s) * 1000
-        if entry.status < 400 and (exchange.method == "OPTIONS" or exchange.path in _QUIET):  # noqa: PLR2004 - HTTP's errors
+        if exchange.path in _QUIET or (exchange.method == "OPTIONS" and entry.status < 400):  # noqa: PLR2004 - HTTP's errors
             return
         self.state.answered += 1
         self.state.gateway.recorder.settle(entry)

@@ -112,10 +112,10 @@ class Leasing:
                 raise CredentialError(
                     f"{account.provider}: it takes no API key; log in with `pi` (`/login`)."
                 )
-            missing = " or ".join(found.variables) or "an API key"
-            raise CredentialError(
-                f"{account.provider}: {missing} is not set; {account.chosen} is not enough."
-            )
+            if found.has_key:
+                needed = ", ".join(found.variables)
+                raise CredentialError(f"{account.provider}: beside the key it needs {needed}; set it.")
+            raise CredentialError(f"{account.provider}: the key from {account.chosen} has no value now.")
         return _Held(
             presented=Presented(account="api_key", secret=found.secret, as_bearer=found.as_bearer),
             variables={**account.scoped, **found.variables},

@@ -110,6 +110,8 @@ def parse(text: str, *, block_comments: bool = True) -> JsonDocument:
         text = text[1:]
     comments = _ALL_COMMENTS if block_comments else _LINE_COMMENTS
     blanked = _TRAILING_COMMAS.sub(_blank_out, comments.sub(_blank_out, text))
+    if not blanked.strip():
+        raise JsonSyntaxError("the file is empty", Position(1, 1))
     try:
         value = _DECODER.decode(blanked)
     except json.JSONDecodeError as error:
@@ -145,8 +147,6 @@ def _blank_out(match: re.Match[str]) -> str:
 
 def _explain(text: str, error: json.JSONDecodeError) -> str:
     """Say what stands there, since the decoder only says what should."""
-    if not text.strip():
-        return "the file is empty; write {} for no settings"
     if error.pos >= len(text.rstrip()):
         return "the file ends in the middle of a value"
     message = error.msg[0].lower() + error.msg[1:]
@@ -156,11 +156,9 @@ def _explain(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _find_word(text: str, word: str) -> Position:
-    bare = re.compile(r'"(?:\\.|[^"\\])*"|' + re.escape(word), re.DOTALL)
-    for match in bare.finditer(text):
-        if match.group() == word:
-            return _position(text, match.start())
-    return Position(1, 1)
+    strings_or_word = re.compile(r'"(?:\\.|[^"\\])*"|' + re.escape(word), re.DOTALL)
+    found = (match.start() for match in strings_or_word.finditer(text) if match.group() == word)
+    return _position(text, next(found))
 
 
 class _Found(NamedTuple):

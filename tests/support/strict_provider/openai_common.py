@@ -15,6 +15,7 @@ from support.strict_provider.schema_checks import (
     arrays_without_items,
     image_bytes,
     image_type,
+    malformed,
     root_combinators,
     strict_complaints,
 )
@@ -84,6 +85,9 @@ def check_metadata(body: Mapping[str, Any]) -> Iterator[Objection]:
 def check_schema(schema: Mapping[str, Any], *, name: str, where: str, strict: bool) -> Iterator[Objection]:
     """Object to a function schema that is no object, has a choice at its root, or breaks strict mode."""
     prefix = f"Invalid schema for function '{name}': "
+    for words in malformed(schema):
+        yield invalid(where, f"{prefix}{words}.", "invalid_function_parameters")
+        return
     if schema.get("type") != "object":
         found = schema.get("type") or "None"
         words = f"{prefix}schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{found}\"'."

@@ -19,7 +19,7 @@ from support.strict_provider.openai_words import (
     wrong_value,
 )
 from support.strict_provider.rulebook import Case, Objection, Rulebook
-from support.strict_provider.schema_checks import strict_complaints
+from support.strict_provider.schema_checks import malformed, strict_complaints
 from support.strict_provider.shapes import (
     ARRAY,
     BOOLEAN,
@@ -287,6 +287,14 @@ def response_format(case: ChatCase) -> Iterator[Objection]:
     if kind == "json_schema":
         yield from check_shape(form["json_schema"], JSON_SCHEMA, "response_format.json_schema")
         yield from check_name(form["json_schema"]["name"], "response_format.json_schema.name")
+
+
+@BODY.rule("a-response-schema-is-json-schema", "vendor words: Invalid schema for response_format 'answer'")
+def response_json_schema(case: ChatCase) -> Iterator[Objection]:
+    """Strict or not."""
+    form = case.body.get("response_format", {}).get("json_schema", {})
+    for words in malformed(form.get("schema", {})):
+        yield invalid("response_format", f"Invalid schema for response_format '{form['name']}': {words}.")
 
 
 @BODY.rule("a-strict-response-schema-is-strict", "dialects.md §1.4 CC/RS strict")

@@ -91,7 +91,8 @@ def tool_shape(case: ChatCase) -> Iterator[Objection]:
         if not isinstance(kind, str) or kind not in SHAPES:
             yield wrong_value(f"{path}.type", kind, tuple(SHAPES))
             continue
-        yield from check_shape(tool, SHAPES[kind], path)
+        extras = dict.fromkeys(case.traits.part_extras, OBJECT)
+        yield from check_shape(tool, Shape(SHAPES[kind].required, extras), path)
         yield from check_shape(tool[kind], INNER[kind], f"{path}.{kind}")
 
 
@@ -158,10 +159,10 @@ def chosen(case: ChatCase) -> Iterator[Objection]:
     if not isinstance(choice, dict):
         return
     wanted = choice["allowed_tools"]["tools"] if choice["type"] == "allowed_tools" else [choice]
+    offered = [{"type": kind, kind: {"name": name}} for kind, name in _names(case)]
     for tool in wanted:
-        kind = tool.get("type")
-        name = (tool.get(kind) or {}).get("name")
-        if (kind, name) not in _names(case):
+        if tool not in offered:
+            name = (tool.get("function") or tool.get("custom")) if isinstance(tool, dict) else tool
             yield invalid("tool_choice", f"Tool choice '{name}' not found in 'tools' parameter.")
 
 

@@ -74,7 +74,7 @@ INNER: Final[dict[str, Shape]] = {
     "file": Shape({}, {"file_id": STRING, "file_data": STRING, "filename": STRING}),
     "prompt_cache_breakpoint": Shape({"mode": literal("explicit")}, {"ttl": literal("30m", "12h")}),
 }
-FUNCTION_CALL: Final = Shape({"id": STRING, "type": STRING, "function": OBJECT}, {"extra_content": OBJECT})
+FUNCTION_CALL: Final = Shape({"id": STRING, "type": STRING, "function": OBJECT}, {})
 FUNCTION: Final = Shape({"name": STRING, "arguments": STRING}, {})
 CUSTOM_CALL: Final = Shape({"id": STRING, "type": STRING, "custom": OBJECT}, {})
 CUSTOM: Final = Shape({"name": STRING, "input": STRING}, {})
@@ -301,7 +301,8 @@ def call_shape(case: ChatCase) -> Iterator[Objection]:
         if not isinstance(call, dict):
             yield wrong_type(path, OBJECT, call)
         elif call.get("type") == "function":
-            yield from check_shape(call, FUNCTION_CALL, path)
+            extras = dict.fromkeys(case.traits.call_extras, OBJECT)
+            yield from check_shape(call, Shape(FUNCTION_CALL.required, extras), path)
             yield from check_shape(call["function"], FUNCTION, f"{path}.function")
         elif call.get("type") == "custom":
             yield from check_shape(call, CUSTOM_CALL, path)

@@ -34,7 +34,8 @@ IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 CACHE: Final[dict[str, Kind]] = {"cache_control": nullable(OBJECT)}
 CALL: Final[dict[str, Kind]] = {"id": STRING, "name": STRING, "input": OBJECT}
-CALL_EXTRAS: Final[dict[str, Kind]] = {**CACHE, "caller": OBJECT, "toolset_name": nullable(STRING)}
+CALL_EXTRAS: Final[dict[str, Kind]] = {**CACHE, "caller": OBJECT}
+TOOLSET: Final[dict[str, Kind]] = {"toolset_name": nullable(STRING)}
 
 SHAPES: Final[dict[str, Shape]] = {
     "text": Shape({"text": STRING}, {**CACHE, "citations": nullable(ARRAY)}),
@@ -48,9 +49,10 @@ SHAPES: Final[dict[str, Shape]] = {
     ),
     "thinking": Shape({"thinking": STRING, "signature": STRING}, {}),
     "redacted_thinking": Shape({"data": STRING}, {}),
-    "tool_use": Shape(CALL, CALL_EXTRAS),
+    "tool_use": Shape(CALL, {**CALL_EXTRAS, **TOOLSET}),
     "tool_result": Shape(
-        {"tool_use_id": STRING}, {**CACHE, "content": either(STRING, ARRAY), "is_error": nullable(BOOLEAN)}
+        {"tool_use_id": STRING},
+        {**CACHE, **TOOLSET, "content": either(STRING, ARRAY), "is_error": nullable(BOOLEAN)},
     ),
     "tool_reference": Shape({"tool_name": STRING}, CACHE),
     "container_upload": Shape({"file_id": STRING}, CACHE),
@@ -128,9 +130,7 @@ def message_shape(case: MessagesCase) -> Iterator[Objection]:
         extras: dict[str, Kind] = {}
         if message.get("role") == "system" and has_beta(case, "mid-conversation-output-config"):
             extras["output_config"] = OBJECT
-        if message.get("role") == "system" and has_beta(
-            case, "mid-conversation-tool-changes", "context-management"
-        ):
+        if message.get("role") == "system" and has_beta(case, "mid-conversation-system-clear-at"):
             extras["clear_at"] = OBJECT
         yield from check_shape(message, Shape(MESSAGE.required, extras), f"messages.{index}")
 

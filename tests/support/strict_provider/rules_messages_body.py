@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from support.strict_provider.anthropic_words import check_shape, extra, no, required, should_be
 from support.strict_provider.rulebook import Case, Objection, Rulebook
-from support.strict_provider.schema_checks import unsupported_keywords
+from support.strict_provider.schema_checks import malformed, unsupported_keywords
 from support.strict_provider.shapes import (
     ARRAY,
     BOOLEAN,
@@ -38,6 +38,8 @@ BODY: Final[Rulebook[MessagesTraits]] = Rulebook()
 
 IDENTITY: Final = "You are Claude Code, Anthropic's official CLI for Claude."
 MIN_BUDGET: Final = 1024
+VERSIONS: Final = ("2023-06-01", "2026-10-21")
+"""The second is what anthropic-python 2.12.0 sends (read in its `_constants.py`)."""
 MAX_USER_ID: Final = 256
 
 FIELDS: Final[dict[str, Kind]] = {
@@ -51,7 +53,7 @@ FIELDS: Final[dict[str, Kind]] = {
     "metadata": OBJECT,
     "output_config": OBJECT,
     "service_tier": literal("auto", "standard_only"),
-    "speed": literal("standard", "fast"),
+    "speed": nullable(literal("standard", "fast")),
     "stop_sequences": ARRAY,
     "stream": BOOLEAN,
     "system": either(STRING, ARRAY),
@@ -71,7 +73,7 @@ BETA_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "context_management": ("context-management", "compact"),
     "compaction": ("compact",),
     "fallbacks": ("server-side-fallback",),
-    "fallback_credit_token": ("server-side-fallback",),
+    "fallback_credit_token": ("fallback-credit", "server-side-fallback"),
     "thread": ("message-threads",),
     "billing_policy": ("server-side-fallback",),
     "output_format": ("structured-outputs",),
@@ -79,14 +81,19 @@ BETA_FIELDS: Final[dict[str, tuple[str, ...]]] = {
 """Top-level fields that need one of these betas in `anthropic-beta`."""
 
 BETA_NAMES: Final = frozenset({
-    "advanced-tool-use", "claude-code", "code-execution", "compact", "computer-use", "context-1m",
-    "context-management", "effort", "extended-cache-ttl", "fast-mode", "files-api", "fine-grained-tool-streaming",
-    "inline-tools", "interleaved-thinking", "mcp-client", "message-batches", "message-threads",
-    "mid-conversation-output-config", "mid-conversation-tool-changes", "oauth", "output-128k", "pdfs",
-    "prompt-caching", "prompt-caching-scope", "redact-thinking", "server-side-fallback", "skills",
-    "structured-outputs", "task-budgets", "thinking-binding-controls", "token-counting",
-    "token-efficient-tools", "tool-search-tool", "web-fetch",
+    "advanced-tool-use", "advisor-tool", "agent-memory", "cache-diagnosis", "claude-code",
+    "code-execution", "compact", "computer-use", "context-1m", "context-management", "dev-full-thinking",
+    "effort", "extended-cache-ttl", "fallback-credit", "fast-mode", "files-api",
+    "fine-grained-tool-streaming", "inline-tools", "interleaved-thinking", "mcp-client", "mcp-tunnels",
+    "message-batches", "message-threads", "mid-conversation-output-config",
+    "mid-conversation-system-clear-at", "mid-conversation-tool-changes", "model-context-window-exceeded",
+    "oauth", "output-128k", "output-300k", "pdfs", "prompt-caching", "prompt-caching-scope",
+    "redact-thinking", "server-side-fallback", "skills", "structured-outputs", "task-budgets",
+    "thinking-binding-controls", "thinking-display-updates", "thinking-token-count", "token-counting",
+    "token-efficient-tools", "tool-search-tool", "user-profiles", "web-fetch",
 })  # fmt: skip
+"""Without their dates: those of anthropic-python 2.12.0 that concern messages, and those that pi and Claude Code send."""
+
 BETA: Final = re.compile(r"^([a-z0-9-]+?)-(\d{4}-\d{2}-\d{2}|\d{8})$")
 
 THINKING: Final = Shape({"type": literal("enabled", "adaptive", "between_tools", "disabled")}, {})
@@ -97,7 +104,7 @@ THINKING_FIELDS: Final[dict[str, Shape]] = {
     "adaptive": Shape(
         {"type": STRING}, {"display": literal("summarized", "omitted", "updates"), "block_binding": OBJECT}
     ),
-    "between_tools": Shape({"type": STRING}, {"display": literal("summarized", "omitted")}),
+    "between_tools": Shape({"type": STRING}, {}),
     "disabled": Shape({"type": STRING}, {}),
 }
 OUTPUT_CONFIG: Final = Shape(
@@ -127,7 +134,7 @@ def version_header(case: MessagesCase) -> Iterator[Objection]:
     version = case.headers.get("anthropic-version")
     if version is None:
         yield no("anthropic-version", "header is required")
-    elif version != "2023-06-01":
+    elif version not in VERSIONS:
         yield no("anthropic-version", f'"{version}" is not a valid version')
 
 
@@ -359,6 +366,21 @@ def output_config(case: MessagesCase) -> Iterator[Objection]:
         yield from check_shape(config["format"], OUTPUT_FORMAT, "output_config.format")
 
 
+@BODY.rule(
+    "beta-fields-inside-others-need-their-beta",
+    "dialects.md §1.1 AM: beta adds block_binding, task_budget, display updates",
+)
+def inner_betas(case: MessagesCase) -> Iterator[Objection]:
+    """Without the beta the field is unknown."""
+    thinking = case.body.get("thinking", {})
+    if "block_binding" in thinking and not has_beta(case, "thinking-binding-controls"):
+        yield extra(f"thinking.{thinking['type']}.block_binding")
+    if thinking.get("display") == "updates" and not has_beta(case, "thinking-display-updates"):
+        yield should_be(f"thinking.{thinking['type']}.display", literal("summarized", "omitted"))
+    if "task_budget" in case.body.get("output_config", {}) and not has_beta(case, "task-budgets"):
+        yield extra("output_config.task_budget")
+
+
 @BODY.rule("the-model-takes-this-effort", "dialects.md §1.3: AM adaptive models; `xhigh` if supported")
 def effort(case: MessagesCase) -> Iterator[Objection]:
     """Budget models know no effort at all."""
@@ -375,6 +397,17 @@ def effort(case: MessagesCase) -> Iterator[Objection]:
             where="output_config.effort",
             words=f"This model does not support effort level '{asked}'. Supported levels: {options}.",
         )
+
+
+@BODY.rule(
+    "the-output-schema-is-json-schema", "vendor words: output_config.format.schema: JSON schema is invalid"
+)
+def output_json_schema(case: MessagesCase) -> Iterator[Objection]:
+    """Before anything is asked of its content."""
+    schema = (case.body.get("output_config", {}).get("format") or {}).get("schema", {})
+    yield from (
+        no("output_config.format.schema", f"JSON schema is invalid: {why}") for why in malformed(schema)
+    )
 
 
 @BODY.rule("the-output-schema-is-within-the-strict-subset", "dialects.md §1.4 AM strict")

@@ -12,7 +12,7 @@ from typing import Any, Final
 from support.strict_provider.anthropic_words import check_shape, extra, no, required, should_be
 from support.strict_provider.rulebook import Objection, Rulebook
 from support.strict_provider.rules_messages_body import MessagesCase
-from support.strict_provider.schema_checks import unsupported_keywords
+from support.strict_provider.schema_checks import malformed, unsupported_keywords
 from support.strict_provider.shapes import ARRAY, BOOLEAN, OBJECT, STRING, Kind, Shape, literal, nullable
 from support.strict_provider.traits import MessagesTraits
 
@@ -101,6 +101,19 @@ def unique_names(case: MessagesCase) -> Iterator[Objection]:
     found = [str(tool.get("name")) for tool in _tools(case)]
     if len(set(found)) < len(found):
         yield no("tools", "Tool names must be unique.")
+
+
+@TOOLS.rule(
+    "a-tools-schema-is-json-schema",
+    "vendor words: JSON schema is invalid. It must match JSON Schema draft 2020-12",
+)
+def json_schema(case: MessagesCase) -> Iterator[Objection]:
+    """Before anything is asked of its content; the root type has a rule of its own."""
+    for path, tool in _custom(case):
+        schema = {name: value for name, value in tool["input_schema"].items() if name != "type"}
+        for why in malformed(schema):
+            words = f"JSON schema is invalid. It must match JSON Schema draft 2020-12: {why}"
+            yield no(f"{path}.input_schema", words)
 
 
 @TOOLS.rule(

@@ -26,8 +26,10 @@ THOUGHTS: Final = ("thinking", "redacted_thinking")
 
 
 def prefix_digest(body: dict[str, Any]) -> str:
-    """Return what a signature of a prefix-binding model covers besides its text."""
-    return digest([body.get("system"), body.get("tools")])
+    """Return what a signature of a prefix-binding model covers besides its text; a string is one block."""
+    system = body.get("system") or []
+    blocks_of_system = [{"type": "text", "text": system}] if isinstance(system, str) else system
+    return digest([blocks_of_system, body.get("tools") or []])
 
 
 def _content(message: dict[str, Any]) -> list[dict[str, Any]]:

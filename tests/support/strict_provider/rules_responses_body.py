@@ -25,7 +25,7 @@ from support.strict_provider.openai_words import (
     wrong_value,
 )
 from support.strict_provider.rulebook import Case, Objection, Rulebook
-from support.strict_provider.schema_checks import strict_complaints
+from support.strict_provider.schema_checks import malformed, strict_complaints
 from support.strict_provider.shapes import (
     ARRAY,
     BOOLEAN,
@@ -322,6 +322,15 @@ def text_format(case: ResponsesCase) -> Iterator[Objection]:
     yield from check_shape(form, FORMATS[kind], "text.format")
     if kind == "json_schema":
         yield from check_name(form["name"], "text.format.name")
+
+
+@BODY.rule("a-text-schema-is-json-schema", "vendor words: Invalid schema for response_format 'answer'")
+def text_json_schema(case: ResponsesCase) -> Iterator[Objection]:
+    """Strict or not."""
+    form = case.body.get("text", {}).get("format", {})
+    for why in malformed(form.get("schema", {})):
+        words = f"Invalid schema for response_format '{form['name']}': {why}."
+        yield invalid("text.format.schema", words, "invalid_json_schema")
 
 
 @BODY.rule("a-strict-text-schema-is-strict", "dialects.md §1.4 CC/RS strict")

@@ -59,14 +59,14 @@ SHAPES: Final[dict[str, Shape]] = {
     ),
     "function_call_output": Shape(
         {**TYPE, "call_id": STRING, "output": OUTPUT},
-        {"id": STRING, "name": STRING, "namespace": nullable(STRING), "status": STATUS},
+        {"id": STRING, "name": STRING, "namespace": nullable(STRING), "caller": OBJECT, "status": STATUS},
     ),
     "custom_tool_call": Shape(
         {**TYPE, "call_id": STRING, "name": STRING, "input": STRING},
-        {"id": STRING, "namespace": nullable(STRING), "status": STATUS},
+        {"id": STRING, "namespace": nullable(STRING), "caller": OBJECT, "async": BOOLEAN, "status": STATUS},
     ),
     "custom_tool_call_output": Shape(
-        {**TYPE, "call_id": STRING, "output": OUTPUT}, {"id": STRING, "status": STATUS}
+        {**TYPE, "call_id": STRING, "output": OUTPUT}, {"id": STRING, "caller": OBJECT, "status": STATUS}
     ),
     "item_reference": Shape({"id": STRING}, TYPE),
     "compaction": Shape({**TYPE, "encrypted_content": STRING}, {"id": STRING}),
@@ -396,7 +396,8 @@ def sealed(case: ResponsesCase) -> Iterator[Objection]:
 def followed(case: ResponsesCase) -> Iterator[Objection]:
     """Something the assistant said or called."""
     found = [item for _, item in items(case)]
-    for item, following in zip_longest(found, found[1:], fillvalue={}):
+    nothing: dict[str, Any] = {}
+    for item, following in zip_longest(found, found[1:], fillvalue=nothing):
         if kind_of(item) != "reasoning":
             continue
         spoken = following and (

@@ -32,7 +32,14 @@ FUNCTION: Final = Shape(
 SHAPES: Final[dict[str, Shape]] = {
     "function": FUNCTION,
     "custom": Shape(
-        {"type": STRING, "name": STRING}, {"description": STRING, "format": OBJECT, "defer_loading": BOOLEAN}
+        {"type": STRING, "name": STRING},
+        {
+            "description": STRING,
+            "format": OBJECT,
+            "defer_loading": BOOLEAN,
+            "allowed_callers": ARRAY,
+            "async": BOOLEAN,
+        },
     ),
     "namespace": Shape({"type": STRING, "name": STRING, "tools": ARRAY}, {"description": STRING}),
 }
@@ -124,7 +131,10 @@ def chosen(case: ResponsesCase) -> Iterator[Objection]:
         return
     offered = [(tool["type"], tool.get("name")) for _, tool in _tools(tools, "tools")]
     for wanted in choice["tools"] if choice["type"] == "allowed_tools" else [choice]:
-        named = wanted.get("type") in {"function", "custom"}
+        if not isinstance(wanted, dict):
+            yield wrong_type("tool_choice.tools", OBJECT, wanted)
+            continue
+        named = wanted.get("type") in ("function", "custom")
         if (wanted.get("type"), wanted.get("name")) not in offered and (named or not offered):
             yield invalid(
                 "tool_choice",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "arrays_without_items",
     "image_bytes",
     "image_type",
+    "malformed",
     "objects",
     "root_combinators",
     "strict_complaints",
@@ -36,6 +37,7 @@ MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
     (b"GIF8", "image/gif"),
 )
 
+TYPES: Final = ("object", "array", "string", "number", "integer", "boolean", "null")
 SCHEMA_MAPS: Final = ("properties", "$defs", "definitions", "patternProperties")
 SCHEMA_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 SCHEMA_SINGLES: Final = ("items", "additionalProperties", "not", "if", "then", "else")
@@ -59,6 +61,65 @@ def objects(schema: object, where: str = "") -> Iterator[tuple[str, Mapping[str,
             yield from objects(child, f"{where}.{name}.{index}")
     for name in SCHEMA_SINGLES:
         yield from objects(schema.get(name), f"{where}.{name}")
+
+
+def malformed(schema: object, where: str = "") -> Iterator[str]:
+    """Yield what is no JSON Schema at all, as a validator of the metaschema would put it."""
+    if isinstance(schema, bool):
+        return
+    if not isinstance(schema, dict):
+        yield f"{schema!r} is not of type 'object', 'boolean'"
+        return
+    for name, (words, fits) in KEYWORDS.items():
+        if name in schema and not fits(schema[name]):
+            yield f"In context=({where}), {schema[name]!r} is not {words}"
+            return
+    for name in SCHEMA_MAPS:
+        for key, child in schema.get(name, {}).items():
+            yield from malformed(child, f"{where}.{name}.{key}")
+    for name in SCHEMA_LISTS:
+        for index, child in enumerate(schema.get(name, [])):
+            yield from malformed(child, f"{where}.{name}.{index}")
+    for name in SCHEMA_SINGLES:
+        if name in schema:
+            yield from malformed(schema[name], f"{where}.{name}")
+
+
+def _strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _a_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _schemas(value: object) -> bool:
+    return isinstance(value, list) and bool(value)
+
+
+def _a_map(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _types(value: object) -> bool:
+    names = value if isinstance(value, list) else [value]
+    return bool(names) and all(name in TYPES for name in names)
+
+
+def _a_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+KEYWORDS: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
+    "type": ("one of the simple types", _types),
+    "required": ("a list of strings", _strings),
+    "enum": ("a list", _a_list),
+    "format": ("a string", lambda value: isinstance(value, str)),
+    "minItems": ("a non-negative integer", _a_count),
+    **dict.fromkeys(SCHEMA_MAPS, ("an object", _a_map)),
+    **dict.fromkeys(SCHEMA_LISTS, ("a non-empty list", _schemas)),
+}
+"""Keywords whose value other checks rely on."""
 
 
 def _is_of(schema: Mapping[str, Any], type_name: str) -> bool:

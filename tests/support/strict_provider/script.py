@@ -52,8 +52,10 @@ def say(text: str, **style: Any) -> Answer:
     return Answer(parts=(Text(text),), style=Style(**style))
 
 
-def instance_of(schema: dict[str, Any], depth: int = 0) -> Any:
+def instance_of(schema: dict[str, Any] | bool, depth: int = 0) -> Any:
     """Return a small value that follows a JSON Schema: consts, enums, required and optional properties."""
+    if isinstance(schema, bool):
+        return "Paris"
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):

@@ -239,7 +239,9 @@ class StrictProvider:
             while True:
                 request = await connection.read_request()
                 arrival = self._arrive(connection, request)
-                if not await self._perform(connection, arrival, self._plan(request, arrival)):
+                keep = await self._perform(connection, arrival, self._plan(request, arrival))
+                if not keep or request.header("connection").lower() == "close":
+                    connection.close()
                     return
         except PeerLeft:
             return

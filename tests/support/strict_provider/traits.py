@@ -53,7 +53,9 @@ class ChatTraits:
     message_extras: frozenset[str] = frozenset()
     """Message fields that only this server knows (`reasoning_details`, …)."""
     part_extras: frozenset[str] = frozenset()
-    """Content part fields that only this server knows (`cache_control`)."""
+    """Fields of content parts and of tools that only this server knows (`cache_control`: pi marks both)."""
+    call_extras: frozenset[str] = frozenset()
+    """Tool call fields that only this server knows (`extra_content`)."""
     reasoning_replay: ReasoningReplay = "unknown"
     """How `reasoning_content` in history is met: unknown field, allowed, demanded on tool turns, refused."""
     string_content_only: bool = False
@@ -139,9 +141,9 @@ class Model:
 def _windowed(pattern: str, *, context_tokens: int, max_output: int) -> Model:
     return Model(
         pattern=pattern,
-        chat=ChatTraits(context_tokens=context_tokens, max_output=max_output),
-        responses=ResponsesTraits(context_tokens=context_tokens, max_output=max_output),
-        messages=MessagesTraits(context_tokens=context_tokens, max_output=max_output),
+        chat=ChatTraits(context_tokens=context_tokens, max_output=max_output, vision=False),
+        responses=ResponsesTraits(context_tokens=context_tokens, max_output=max_output, vision=False),
+        messages=MessagesTraits(context_tokens=context_tokens, max_output=max_output, vision=False),
     )
 
 
@@ -231,7 +233,10 @@ MODELS: Final[tuple[Model, ...]] = (
     Model(
         pattern="ordered",
         chat=ChatTraits(
-            needs_assistant_after_tool=True, tool_id_pattern="^[a-zA-Z0-9]{9}$", takes_developer=False
+            needs_assistant_after_tool=True,
+            tool_id_pattern="^[a-zA-Z0-9]{9}$",
+            takes_developer=False,
+            vision=False,
         ),
     ),
     _windowed("small", context_tokens=2_000, max_output=500),

@@ -148,6 +148,15 @@ def test_models_that_only_a_running_extension_can_route_are_left_out() -> None:
     assert list(models_of(composed({"acme": own}), "acme")) == ["m"]
 
 
+def test_gateways_of_ones_own_are_listed_before_other_providers_of_ones_own() -> None:
+    plain = {"baseUrl": "http://x", "api": "openai-completions", "models": [{"id": "m"}]}
+    gateway = {"baseUrl": "https://radius.pi.dev/v1", "oauth": "radius"}
+    composition = composed({"acme": plain, "team": gateway})
+
+    assert [entry.id for entry in composition.providers][-2:] == ["team", "acme"]
+    assert len(models_of(composition, "team")) == len(builtin_models("radius"))
+
+
 def test_a_stored_catalogue_counts_only_when_it_is_newer_than_the_shipped_one() -> None:
     record = {"id": "brand-new", "provider": "deepseek", "api": "openai-completions", "baseUrl": "http://s"}
     shipped_at = catalog_index().generated_at_ms

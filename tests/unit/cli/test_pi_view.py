@@ -96,3 +96,13 @@ def test_no_secret_is_printed(agent: Path, capsys: pytest.CaptureFixture[str]) -
         main(words)
         captured = capsys.readouterr()
         assert "gsk-secret" not in captured.out + captured.err
+
+
+def test_the_demo_models_are_listed_when_asked_for_and_labelled_as_scripted(
+    agent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert agent.exists()
+    assert all(model["served"] for model in models(capsys, "demo/*", "--demo").values())
+    assert models(capsys, "demo/*") == {}
+    main(["check", "--demo"])
+    assert "Scripted answers" in capsys.readouterr().out

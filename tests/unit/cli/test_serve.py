@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pi_model_proxy import server
 from pi_model_proxy.cli import main
 from pi_model_proxy.config import Environment, SettingsWatcher
+from pi_model_proxy.demo import open_demo
 from pi_model_proxy.server import Announcement
+from pi_model_proxy.server.build import MoreSources
 from pi_model_proxy.sources import Problem
 from unit.cli.offers import listing, offer
 
@@ -20,6 +21,7 @@ class FakeServer:
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
         self.watcher: SettingsWatcher | None = None
+        self.more_sources: MoreSources | None = None
 
     def __call__(
         self,
@@ -28,9 +30,9 @@ class FakeServer:
         *,
         announce: Callable[[Announcement], None],
         complain: Callable[[str], None],
-        **_: Any,
+        more_sources: MoreSources | None,
     ) -> int:
-        self.watcher = watcher
+        self.watcher, self.more_sources = watcher, more_sources
         found = listing(offer("groq/llama"), problems=self.problems)
         announce(
             Announcement(
@@ -86,3 +88,8 @@ def test_quiet_means_no_banner_but_not_no_problems(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("pi-model-proxy: warning: --aliases: aliases.a leads nowhere")
+
+
+def test_the_demo_is_opened_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert start(monkeypatch, "--demo")[1].more_sources is open_demo
+    assert start(monkeypatch)[1].more_sources is None

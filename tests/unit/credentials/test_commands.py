@@ -60,10 +60,12 @@ def test_a_command_that_hangs_is_killed_with_its_children(
 ) -> None:
     monkeypatch.setattr(module, "COMMAND_LIMIT_S", 0.3)
     started = time.monotonic()
-    outcome = run_shell(f"sh -c 'sleep 60; touch {tmp_path}/late' & echo $!; sleep 60", ENVIRONMENT)
+    outcome = run_shell(f"sh -c 'sleep 1; touch {tmp_path}/late' & sleep 60", ENVIRONMENT)
     assert outcome.value is None
     assert "no answer within" in outcome.failure
     assert time.monotonic() - started < 5
+    time.sleep(max(0.0, 1.3 - (time.monotonic() - started)))
+    assert not (tmp_path / "late").exists(), "its child lives on"
 
 
 def test_endless_output_is_given_up() -> None:

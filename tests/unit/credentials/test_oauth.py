@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pi_model_proxy.credentials import (
     Refresher,
     RefreshTimings,
     acquire_lock,
+    finish_journal,
     journal_path,
     parse_auth,
     parse_entry,
@@ -404,6 +406,7 @@ def test_tokens_that_cannot_be_written_are_used_and_written_at_the_next_chance(
             assert (await bench.refresh(login)).access == "access-1"
             assert (await bench.refresh(bench.login())).access == "access-1"
             assert set(bench.refresher.secrets()) == {"access-1", "refresh-1"}
+            assert "could not be written" in bench.refresher.failures()["anthropic"]
             bench.time.wall_s += 7200  # even the unsaved ones lapse
             assert (await bench.refresh(bench.login())).access == "access-2"
         assert bench.login().refresh == "refresh-0"
@@ -411,6 +414,7 @@ def test_tokens_that_cannot_be_written_are_used_and_written_at_the_next_chance(
         assert bench.login().refresh == "refresh-2"
         assert bench.endpoint.spent == ["refresh-0", "refresh-1"]
         assert bench.refresher.secrets() == ()
+        assert bench.refresher.failures() == {}
 
     run(story())
 
@@ -458,6 +462,68 @@ def test_what_a_killed_process_journalled_is_finished_at_the_next_start(bench: B
         assert (bench.login().access, bench.login().refresh) == ("a", "r")
         assert not await bench.refresher.recover()
         assert os.listdir(bench.path.parent) == ["auth.json"]
+
+    run(story())
+
+
+def test_closing_waits_for_a_journal_that_is_being_finished(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        spent = bench.write()
+        write_journal(
+            bench.path, "anthropic", spent=spent, fields={"access": "a", "refresh": "r", "expires": LATER_MS}
+        )
+        begun, gate = threading.Event(), threading.Event()
+        finish = finish_journal
+
+        def held(path: Path, *, check_lock: Callable[[], None]) -> bool:
+            begun.set()
+            gate.wait(10)
+            return finish(path, check_lock=check_lock)
+
+        monkeypatch.setattr("pi_model_proxy.credentials.oauth.finish_journal", held)
+        starting = asyncio.ensure_future(bench.refresher.recover())
+        await asyncio.to_thread(begun.wait, 10)
+        starting.cancel()
+        closing = asyncio.ensure_future(bench.refresher.close())
+        await asyncio.sleep(0.02)
+        assert not closing.done()
+        gate.set()
+        await closing
+        assert bench.login().refresh == "r"
+        assert os.listdir(bench.path.parent) == ["auth.json"]
+
+    run(story())
+
+
+def test_a_journal_that_cannot_be_finished_now_stays(bench: Bench) -> None:
+    async def story() -> None:
+        spent = bench.write()
+        write_journal(
+            bench.path, "anthropic", spent=spent, fields={"access": "a", "refresh": "r", "expires": LATER_MS}
+        )
+        bench.path.write_text("{ broken")
+        assert not await bench.refresher.recover()
+        assert journal_path(bench.path).exists()
+
+    run(story())
+
+
+def test_a_file_that_breaks_while_the_endpoint_is_asked_keeps_the_tokens_for_later(bench: Bench) -> None:
+    async def story() -> None:
+        bench.endpoint.gate.clear()
+        asking = asyncio.ensure_future(bench.refresh(bench.write()))
+        await bench.endpoint.arrived.wait()
+        good = bench.path.read_text()
+        bench.path.write_text(good[:20])
+        bench.endpoint.gate.set()
+        assert (await asking).access == "access-1"
+        assert bench.path.read_text() == good[:20]
+        bench.path.write_text(good)
+        assert (await bench.refresh(bench.login())).access == "access-1"
+        assert bench.login().refresh == "refresh-1"
+        assert bench.endpoint.spent == ["refresh-0"]
 
     run(story())
 

@@ -49,6 +49,12 @@ def test_names_that_become_equal_stay_apart_and_the_legal_one_keeps_its_own() ->
     assert {names.original(wire) for wire in wires.values()} == set(wires)
 
 
+def test_a_tool_given_twice_has_one_name() -> None:
+    names = ToolNames([Tool(name="a.b"), Tool(name="a.b")])
+    assert names.original(names.wire("a.b")) == "a.b"
+    assert names.wire("a/b") != names.wire("a.b") == "a_b"
+
+
 def test_names_depend_on_nothing_but_the_request() -> None:
     tools = [Tool(name="a.b"), Tool(name="a/b"), Tool(name=LONG)]
     first, second = ToolNames(tools), ToolNames(tools)

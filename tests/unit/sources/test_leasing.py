@@ -176,6 +176,31 @@ def test_a_provider_without_credential_gives_no_lease_and_says_why(bench: Bench)
     assert refused_lease(bench, "groq") == "groq: no credential; set GROQ_API_KEY."
 
 
+def test_a_key_that_is_not_enough_names_what_is_missing(bench: Bench) -> None:
+    bench.write("auth", {"cloudflare-ai-gateway": {"type": "api_key", "key": "k"}})
+    bench.write("models", {"providers": {"cloudflare-ai-gateway": {"headers": {}}}})
+    message = refused_lease(bench, "cloudflare-ai-gateway")
+    assert "beside the key it needs CLOUDFLARE_ACCOUNT_ID, CLOUDFLARE_GATEWAY_ID" in message
+
+
+def test_a_header_command_of_a_file_that_others_can_write_is_not_run(bench: Bench, tmp_path: Path) -> None:
+    with_stub(bench, headers={"x-run": f"!touch {tmp_path}/ran"})
+    (bench.agent_dir / "models.json").chmod(0o602)
+    assert "other users may write" in refused_lease(bench, "stub")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_provider_that_pis_files_no_longer_name_gives_no_lease(bench: Bench) -> None:
+    async def story(source: PiFiles) -> None:
+        with_stub(bench)
+        model = model_of(await source.ready(), "stub")
+        (bench.agent_dir / "models.json").unlink()
+        with pytest.raises(CredentialError, match="no longer name this provider"):
+            await source.lease(model)
+
+    bench.ask(story)
+
+
 def test_a_due_login_is_refreshed_before_it_is_leased(bench: Bench) -> None:
     bench.write("auth", {"anthropic": login(expires_ms=NOW_MS + 200_000)})
     assert lease_of(bench, "anthropic").headers["authorization"] == "Bearer access-1"

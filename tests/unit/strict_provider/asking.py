@@ -65,10 +65,16 @@ def connect(provider: StrictProvider, timeout_s: float = TIMEOUT_S) -> http.clie
     return http.client.HTTPConnection("127.0.0.1", provider.port, timeout=timeout_s)
 
 
-def send(connection: http.client.HTTPConnection, path: str, body: Any, headers: dict[str, str] | None = None) -> None:
+def send(
+    connection: http.client.HTTPConnection, path: str, body: Any, headers: dict[str, str] | None = None
+) -> None:
     """Send one JSON request."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    usual = {"content-type": "application/json", "authorization": "Bearer sk-stub", "anthropic-version": "2023-06-01"}
+    usual = {
+        "content-type": "application/json",
+        "authorization": "Bearer sk-stub",
+        "anthropic-version": "2023-06-01",
+    }
     connection.request("POST", path, raw, {**usual, **(headers or {})})
 
 

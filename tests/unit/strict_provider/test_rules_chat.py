@@ -16,7 +16,11 @@ from support.strict_provider.vault import Vault, digest
 VAULT: Final = Vault(b"chat")
 PNG: Final = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(16)).decode()
 HALF: Final = "x\ud83d"
-SCHEMA: Final[dict[str, Any]] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+}
 CLOSED: Final[dict[str, Any]] = {**SCHEMA, "additionalProperties": False}
 BREAKPOINT: Final = {"mode": "explicit", "ttl": "30m"}
 
@@ -26,7 +30,10 @@ def tool(name: str = "get_weather", **function: Any) -> dict[str, Any]:
 
 
 WEATHER: Final = tool()
-PATCH: Final[dict[str, Any]] = {"type": "custom", "custom": {"name": "apply_patch", "format": {"type": "text"}}}
+PATCH: Final[dict[str, Any]] = {
+    "type": "custom",
+    "custom": {"name": "apply_patch", "format": {"type": "text"}},
+}
 
 
 def user(content: Any = "Hello", **more: Any) -> dict[str, Any]:
@@ -85,7 +92,9 @@ def details(text: str, seen: str | None = None) -> list[dict[str, Any]]:
     ]
 
 
-def judged(body: dict[str, Any], *, model: str = "vision", traits: dict[str, Any] | None = None) -> Verdict | None:
+def judged(
+    body: dict[str, Any], *, model: str = "vision", traits: dict[str, Any] | None = None
+) -> Verdict | None:
     found = Catalog().find(model)
     assert found is not None
     changed: ChatTraits = replace(found.chat, **(traits or {}))
@@ -131,6 +140,7 @@ REFUSED: Final[list[tuple[str, str, dict[str, Any], dict[str, Any]]]] = [
     ("response-format-is-well-formed", "no name", with_format({"type": "json_schema", "json_schema": {"schema": SCHEMA}}), {}),
     ("response-format-is-well-formed", "a name with a space", with_format(named("my answer")), {}),
     ("response-format-is-well-formed", "a type nobody knows", with_format({"type": "json"}), {}),
+    ("a-response-schema-is-json-schema", "required as a word", with_format(named(schema={"type": "object", "required": "all"})), {}),
     ("a-strict-response-schema-is-strict", "an open object", with_format(named(strict=True, schema=SCHEMA)), {}),
     ("a-strict-response-schema-is-strict", "an optional property", with_format(named(strict=True, schema={**CLOSED, "required": []})), {}),
     ("json-mode-needs-the-word-json", "json_object without a word about it", with_format({"type": "json_object"}), {}),
@@ -159,6 +169,7 @@ REFUSED: Final[list[tuple[str, str, dict[str, Any], dict[str, Any]]]] = [
     ("a-functions-schema-describes-an-object", "anyOf at the root", with_schema(anyOf=[{}]), {}),
     ("a-functions-schema-describes-an-object", "an array without items", with_schema(properties={"a": {"type": "array"}}), {}),
     ("a-functions-schema-describes-an-object", "a strict open object", hello(tools=[tool(strict=True)]), {}),
+    ("a-functions-schema-describes-an-object", "a property that is a string", with_schema(properties={"city": "string"}), {}),
     ("tool-choice-comes-with-tools", "a choice among nothing", hello(tool_choice="auto"), {}),
     ("parallel-tool-calls-come-with-tools", "parallel_tool_calls alone", hello(parallel_tool_calls=False), {}),
     ("tool-choice-is-well-formed", "Anthropic's any", hello(tools=[WEATHER], tool_choice="any"), {}),
@@ -205,6 +216,7 @@ REFUSED: Final[list[tuple[str, str, dict[str, Any], dict[str, Any]]]] = [
     ("calls-are-well-formed", "arguments as an object", asked(user(), calling(call(arguments={})), result(), tools=[WEATHER]), {}),
     ("calls-are-well-formed", "a call without its type", asked(user(), calling({"id": "call_1", "function": {"name": "f", "arguments": "{}"}}), result()), {}),
     ("calls-are-well-formed", "a call with an index", asked(user(), calling({**call(), "index": 0}), result()), {}),
+    ("calls-are-well-formed", "Gemini's signature for OpenAI", asked(user(), calling({**call(), "extra_content": {}}), result()), {}),
     ("called-names-are-of-the-charset", "a dot in a called name", asked(user(), calling(call(name="crm.get")), result()), {}),
     ("some-servers-parse-arguments", "empty arguments", asked(user(), calling(call(arguments=""), content=""), result(name="f"), tools=[WEATHER]), {"model": "compatible"}),
     ("some-servers-parse-arguments", "a list as arguments", asked(user(), calling(call(arguments="[]"), content=""), result(name="f"), tools=[WEATHER]), {"model": "compatible"}),
@@ -245,13 +257,19 @@ TAKEN: Final[list[tuple[str, dict[str, Any], dict[str, Any]]]] = [
     ("json mode", with_format({"type": "json_object"}, "Answer in JSON."), {}),
     ("stored with metadata", hello(store=True, metadata={"a": "b"}), {}),
     ("DeepSeek's tool turn with an empty reasoning_content", asked(user(), calling(call(), reasoning_content=""), result(), tools=[WEATHER]), {"model": "deepseek"}),
+    ("a cache mark on a tool, as pi sends it to OpenRouter", hello(tools=[{**WEATHER, "cache_control": {"type": "ephemeral"}}]), {"model": "openrouter"}),
     ("OpenRouter's details sent back as they were", asked(user(), assistant("x", reasoning="Think.", reasoning_details=details("Think.")), user([part("text", "y", cache_control={"type": "ephemeral"})]), reasoning={"effort": "high"}), {"model": "openrouter"}),
     ("what a simple compatible server likes", asked({"role": "system", "content": "a"}, user(), calling(call(), content=""), result(name="get_weather"), tools=[WEATHER], max_tokens=9), {"model": "compatible"}),
+    ("Gemini's signature where it belongs", asked(user(), calling({**call(), "extra_content": {}}), result()), {"traits": {"call_extras": frozenset({"extra_content"})}}),
     ("a bridge between tool and user", asked(user(), calling(call("abcdefghi")), result("abcdefghi"), assistant("ok"), user()), {"model": "ordered"}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "body", "options"), [(row[0], row[2], row[3]) for row in REFUSED], ids=[f"{row[0]}: {row[1]}" for row in REFUSED])
+@pytest.mark.parametrize(
+    ("rule", "body", "options"),
+    [(row[0], row[2], row[3]) for row in REFUSED],
+    ids=[f"{row[0]}: {row[1]}" for row in REFUSED],
+)
 def test_chat_completions_refuse(rule: str, body: dict[str, Any], options: dict[str, Any]) -> None:
     verdict = judged(body, **options)
 

@@ -42,7 +42,10 @@ def text(words: str, **more: Any) -> dict[str, Any]:
 
 
 def user(*content: Any) -> dict[str, Any]:
-    return {"role": "user", "content": content[0] if len(content) == 1 and isinstance(content[0], str) else list(content)}
+    return {
+        "role": "user",
+        "content": content[0] if len(content) == 1 and isinstance(content[0], str) else list(content),
+    }
 
 
 def assistant(*content: Any) -> dict[str, Any]:
@@ -63,7 +66,10 @@ def thinking(words: str = THOUGHT, *, model: str = "thinker", prefix: str = "") 
 
 
 def redacted() -> dict[str, Any]:
-    return {"type": "redacted_thinking", "data": VAULT.seal("thinking", model="thinker", text=digest(""), prefix="")}
+    return {
+        "type": "redacted_thinking",
+        "data": VAULT.seal("thinking", model="thinker", text=digest(""), prefix=""),
+    }
 
 
 def image(media_type: str = "image/png", data: str = PNG) -> dict[str, Any]:
@@ -72,7 +78,9 @@ def image(media_type: str = "image/png", data: str = PNG) -> dict[str, Any]:
 
 def loop(*after: dict[str, Any], first: tuple[Any, ...] = (), **more: Any) -> dict[str, Any]:
     """A question, a call with its result, and what comes after."""
-    return asked([user("Weather?"), assistant(*first, call()), user(result()), *after], tools=[WEATHER], **more)
+    return asked(
+        [user("Weather?"), assistant(*first, call()), user(result()), *after], tools=[WEATHER], **more
+    )
 
 
 def asked(messages: Any, **more: Any) -> dict[str, Any]:
@@ -114,7 +122,9 @@ def judged(
     return MESSAGES_RULES.judge(case)
 
 
-PREFIXED: Final = thinking(model="adaptive", prefix=prefix_digest({"system": "Be brief.", "tools": [WEATHER]}))
+PREFIXED: Final = thinking(
+    model="adaptive", prefix=prefix_digest({"system": "Be brief.", "tools": [WEATHER]})
+)
 
 REFUSED: Final[list[tuple[str, str, dict[str, Any], dict[str, Any]]]] = [
     ("the-version-header-is-required", "no version header", hello(), {"headers": {"anthropic-version": ""}}),
@@ -166,8 +176,12 @@ REFUSED: Final[list[tuple[str, str, dict[str, Any], dict[str, Any]]]] = [
     ("thinking-excludes-forced-tools", "any while thinking", hello(thinking=THINK, max_tokens=2000, tools=[WEATHER], tool_choice={"type": "any"}), {"model": "thinker"}),
     ("output-config-is-well-formed", "OpenAI's json_schema wrapper", hello(output_config={"format": {"type": "json_schema", "json_schema": {}}}), {}),
     ("output-config-is-well-formed", "an effort nobody knows", hello(output_config={"effort": "minimal"}), {"model": "adaptive"}),
+    ("beta-fields-inside-others-need-their-beta", "block_binding without its beta", hello(thinking={"type": "adaptive", "block_binding": {}}), {"model": "adaptive"}),
+    ("beta-fields-inside-others-need-their-beta", "updates without their beta", hello(thinking={"type": "adaptive", "display": "updates"}), {"model": "adaptive"}),
+    ("beta-fields-inside-others-need-their-beta", "task_budget without its beta", hello(output_config={"task_budget": {}}), {"model": "adaptive"}),
     ("the-model-takes-this-effort", "an effort on a budget model", hello(output_config={"effort": "low"}), {"model": "thinker"}),
     ("the-model-takes-this-effort", "xhigh on a model without it", hello(output_config={"effort": "xhigh"}), {"model": "claude-opus-4-6"}),
+    ("the-output-schema-is-json-schema", "an unknown type", hello(output_config={"format": {"type": "json_schema", "schema": {"type": "text"}}}), {}),
     ("the-output-schema-is-within-the-strict-subset", "an open object", hello(output_config={"format": {"type": "json_schema", "schema": {"type": "object"}}}), {}),
     ("the-output-schema-is-within-the-strict-subset", "a model without structured output", hello(output_config={"format": {"type": "json_schema", "schema": {"type": "string"}}}), {"model": "compatible"}),
     ("a-subscription-login-names-its-beta", "a login without the oauth beta", hello(system=[IDENTITY]), {"login": True}),
@@ -252,6 +266,9 @@ REFUSED: Final[list[tuple[str, str, dict[str, Any], dict[str, Any]]]] = [
     ("tool-names-are-of-the-charset", "a dot in a name", hello(tools=[{**WEATHER, "name": "crm.get"}]), {}),
     ("tool-names-are-of-the-charset", "a name of 129 characters", hello(tools=[{**WEATHER, "name": "n" * 129}]), {}),
     ("tool-names-are-unique", "two tools of one name", hello(tools=[WEATHER, WEATHER]), {}),
+    ("a-tools-schema-is-json-schema", "properties as a list", hello(tools=[tool(properties=[])]), {}),
+    ("a-tools-schema-is-json-schema", "a property that is a string", hello(tools=[tool(properties={"city": "string"})]), {}),
+    ("a-tools-schema-is-json-schema", "an empty anyOf below the root", hello(tools=[tool(properties={"city": {"anyOf": []}})]), {}),
     ("a-tools-schema-describes-an-object", "a schema without a type", hello(tools=[{"name": "f", "input_schema": {"properties": {}}}]), {}),
     ("a-tools-schema-describes-an-object", "the tool's own type in its schema", hello(tools=[{"name": "f", "input_schema": {"type": "custom"}}]), {}),
     ("a-tools-schema-has-no-choice-at-its-root", "anyOf at the root", hello(tools=[tool(anyOf=[{}])]), {}),
@@ -269,6 +286,7 @@ REFUSED: Final[list[tuple[str, str, dict[str, Any], dict[str, Any]]]] = [
 
 TAKEN: Final[list[tuple[str, dict[str, Any], dict[str, Any]]]] = [
     ("a plain question", hello(), {}),
+    ("the newer version header", hello(), {"headers": {"anthropic-version": "2026-10-21"}}),
     ("every ordinary field at once", hello(system="Be brief.", temperature=0.5, top_k=5, stop_sequences=["END"], stream=True, metadata={"user_id": "u"}, service_tier="auto"), {}),
     ("cache prewarming with max_tokens 0", hello(max_tokens=0), {}),
     ("an empty system string", hello(system=""), {}),
@@ -292,6 +310,8 @@ TAKEN: Final[list[tuple[str, dict[str, Any], dict[str, Any]]]] = [
     ("a bare call under adaptive thinking", loop(thinking={"type": "adaptive"}), {"model": "adaptive"}),
     ("adaptive thinking with an effort", hello(thinking={"type": "adaptive", "display": "omitted"}, output_config={"effort": "high"}), {"model": "adaptive"}),
     ("a signature under the system prompt it covers", loop(first=(PREFIXED,), system="Be brief."), {"model": "adaptive"}),
+    ("the same system prompt as a block", loop(first=(PREFIXED,), system=[text("Be brief.", cache_control=MARK)]), {"model": "adaptive"}),
+    ("block binding with its beta", hello(thinking={"type": "adaptive", "block_binding": {}}), {"model": "adaptive", "headers": {"anthropic-beta": "thinking-binding-controls-2026-08-01"}}),
     ("the same system prompt with a cache mark moved", loop(first=(PREFIXED,), system="Be brief.") | {"tools": [{**WEATHER, "cache_control": MARK}]}, {"model": "adaptive"}),
     ("an empty signature where that is usual", asked([user("Hi"), assistant({"type": "thinking", "thinking": "x", "signature": ""}, text("y")), user("z")]), {"model": "compatible"}),
     ("a system message in the middle for a model that takes it", asked([user("Hi"), assistant("x"), {"role": "system", "content": "Be brief."}, user("y")]), {"model": "claude-opus-4-7"}),
@@ -306,7 +326,11 @@ TAKEN: Final[list[tuple[str, dict[str, Any], dict[str, Any]]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "body", "options"), [(row[0], row[2], row[3]) for row in REFUSED], ids=[f"{row[0]}: {row[1]}" for row in REFUSED])
+@pytest.mark.parametrize(
+    ("rule", "body", "options"),
+    [(row[0], row[2], row[3]) for row in REFUSED],
+    ids=[f"{row[0]}: {row[1]}" for row in REFUSED],
+)
 def test_the_messages_api_refuses(rule: str, body: dict[str, Any], options: dict[str, Any]) -> None:
     verdict = judged(body, **options)
 

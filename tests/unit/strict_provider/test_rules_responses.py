@@ -15,7 +15,11 @@ from support.strict_provider.vault import Vault, digest
 
 VAULT: Final = Vault(b"responses")
 PNG: Final = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(16)).decode()
-SCHEMA: Final[dict[str, Any]] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+}
 CLOSED: Final[dict[str, Any]] = {**SCHEMA, "additionalProperties": False}
 SUMMARY: Final = [{"type": "summary_text", "text": "I think."}]
 ENCRYPTED: Final = ["reasoning.encrypted_content"]
@@ -54,8 +58,15 @@ def output(call_id: str = "call_1", value: Any = "sunny", **more: Any) -> dict[s
     return {"type": "function_call_output", "call_id": call_id, "output": value, **more}
 
 
-def thought(item_id: str = "rs_1", *, sealed_for: str = ACCOUNT, sealed_id: str | None = None, **more: Any) -> dict[str, Any]:
-    facts = {"id": sealed_id or item_id, "summary": digest(SUMMARY), "account": sealed_for, "model": "thinker"}
+def thought(
+    item_id: str = "rs_1", *, sealed_for: str = ACCOUNT, sealed_id: str | None = None, **more: Any
+) -> dict[str, Any]:
+    facts = {
+        "id": sealed_id or item_id,
+        "summary": digest(SUMMARY),
+        "account": sealed_for,
+        "model": "thinker",
+    }
     blob = VAULT.seal("reasoning", **facts)
     return {"type": "reasoning", "id": item_id, "summary": SUMMARY, "encrypted_content": blob, **more}
 
@@ -85,7 +96,11 @@ def codex(**more: Any) -> dict[str, Any]:
     return {name: value for name, value in asked(user(), **{**base, **more}).items() if value is not ...}
 
 
-CODEX: Final = {"model": "thinker", "traits": {"codex": True}, "headers": {"chatgpt-account-id": "a", "originator": "pi", "openai-beta": "responses=experimental"}}
+CODEX: Final = {
+    "model": "thinker",
+    "traits": {"codex": True},
+    "headers": {"chatgpt-account-id": "a", "originator": "pi", "openai-beta": "responses=experimental"},
+}
 NAMELESS: Final = {**CODEX, "headers": {"originator": "pi", "openai-beta": "responses=experimental"}}
 THINKER: Final = {"model": "thinker"}
 
@@ -146,6 +161,7 @@ REFUSED: Final[list[tuple[str, str, dict[str, Any], dict[str, Any]]]] = [
     ("text-is-well-formed", "no name", with_format({"type": "json_schema", "schema": SCHEMA}), {}),
     ("text-is-well-formed", "an unknown format", with_format({"type": "yaml"}), {}),
     ("text-is-well-formed", "an unknown verbosity", hello(text={"verbosity": "max"}), {}),
+    ("a-text-schema-is-json-schema", "an enum that is no list", with_format(named(schema={"enum": "a"})), {}),
     ("a-strict-text-schema-is-strict", "an open object", with_format(named(strict=True)), {}),
     ("json-mode-needs-the-word-json", "json_object without a word about it", with_format({"type": "json_object"}), {}),
     ("stream-options-come-with-stream", "stream_options without stream", hello(stream_options={}), {}),
@@ -251,7 +267,11 @@ TAKEN: Final[list[tuple[str, dict[str, Any], dict[str, Any]]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "body", "options"), [(row[0], row[2], row[3]) for row in REFUSED], ids=[f"{row[0]}: {row[1]}" for row in REFUSED])
+@pytest.mark.parametrize(
+    ("rule", "body", "options"),
+    [(row[0], row[2], row[3]) for row in REFUSED],
+    ids=[f"{row[0]}: {row[1]}" for row in REFUSED],
+)
 def test_the_responses_api_refuses(rule: str, body: dict[str, Any], options: dict[str, Any]) -> None:
     verdict = judged(body, **options)
 

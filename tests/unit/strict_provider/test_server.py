@@ -28,7 +28,11 @@ from unit.strict_provider.asking import DIALECTS, PATHS, ask, body_for, connect,
 
 PNG_BYTES: Final = b"\x89PNG\r\n\x1a\n" + bytes(16)
 PNG: Final = base64.b64encode(PNG_BYTES).decode()
-SCHEMA: Final[dict[str, Any]] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+}
 
 
 @pytest.fixture
@@ -57,7 +61,11 @@ def test_the_diary_keeps_what_arrived_byte_for_byte(provider: StrictProvider) ->
     assert arrival.raw == raw
     assert arrival.body["messages"][0]["content"] == "hi ü"
     assert (arrival.method, arrival.path, arrival.query) == ("POST", "/v1/chat/completions", "beta=true")
-    assert (arrival.header("X-EXTRA"), arrival.header("authorization"), arrival.header("absent")) == ("a", "Bearer k", None)
+    assert (arrival.header("X-EXTRA"), arrival.header("authorization"), arrival.header("absent")) == (
+        "a",
+        "Bearer k",
+        None,
+    )
     assert (arrival.dialect, arrival.status, arrival.told, arrival.verdict) == ("chat", 200, "auto", None)
     assert arrival.bytes_sent > 0
 
@@ -127,7 +135,9 @@ def test_waiting_in_vain_says_what_did_arrive(provider: StrictProvider) -> None:
 def test_an_answer_waits_at_its_gate_until_the_test_opens_it(provider: StrictProvider) -> None:
     provider.queue(say("hello there"), pace=Pace(hold_after=2, gate="middle"))
     replies = []
-    asking = threading.Thread(target=lambda: replies.append(ask(provider, "chat", body_for("chat", stream=True))))
+    asking = threading.Thread(
+        target=lambda: replies.append(ask(provider, "chat", body_for("chat", stream=True)))
+    )
     asking.start()
     provider.diary.wait_until_held("middle")
     assert not replies
@@ -188,15 +198,23 @@ BROKEN_BODIES: Final = [
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize(("raw", "status"), [row[1:] for row in BROKEN_BODIES], ids=[row[0] for row in BROKEN_BODIES])
-def test_a_body_that_is_no_json_object_is_refused(provider: StrictProvider, dialect: str, raw: bytes, status: int) -> None:
+@pytest.mark.parametrize(
+    ("raw", "status"), [row[1:] for row in BROKEN_BODIES], ids=[row[0] for row in BROKEN_BODIES]
+)
+def test_a_body_that_is_no_json_object_is_refused(
+    provider: StrictProvider, dialect: str, raw: bytes, status: int
+) -> None:
     reply = ask(provider, dialect, raw)
 
     assert reply.status == status
     assert reply.error["type"] == "invalid_request_error"
 
 
-WRONG_HEADERS: Final = [{"content-type": "text/plain"}, {"content-encoding": "gzip"}, {"content-encoding": "zstd"}]
+WRONG_HEADERS: Final = [
+    {"content-type": "text/plain"},
+    {"content-encoding": "gzip"},
+    {"content-encoding": "zstd"},
+]
 
 
 @pytest.mark.parametrize("headers", WRONG_HEADERS, ids=str)
@@ -223,8 +241,14 @@ def test_without_the_right_key_nobody_gets_in(dialect: str) -> None:
     with StrictProvider.running(Options(keys=frozenset({"sk-right"}))) as provider:
         assert ask(provider, dialect, body_for(dialect), {"authorization": "Bearer sk-wrong"}).status == 401
         assert ask(provider, dialect, body_for(dialect), {"authorization": "bearer sk-right"}).status == 200
-        assert ask(provider, dialect, body_for(dialect), {"authorization": "", "x-api-key": "sk-right"}).status == 200
-        assert ask(provider, dialect, body_for(dialect), {"authorization": "", "api-key": "sk-right"}).status == 200
+        assert (
+            ask(provider, dialect, body_for(dialect), {"authorization": "", "x-api-key": "sk-right"}).status
+            == 200
+        )
+        assert (
+            ask(provider, dialect, body_for(dialect), {"authorization": "", "api-key": "sk-right"}).status
+            == 200
+        )
         assert ask(provider, dialect, body_for(dialect), {"authorization": ""}).status == 401
 
 
@@ -304,7 +328,9 @@ def test_other_paths_lead_nowhere_and_are_written_down(provider: StrictProvider)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_turns_are_taken_in_order_and_then_the_default_returns(provider: StrictProvider, dialect: str) -> None:
+def test_turns_are_taken_in_order_and_then_the_default_returns(
+    provider: StrictProvider, dialect: str
+) -> None:
     provider.queue(say("first"), lambda asked: say(f"second, {asked.prompt}"))
     texts = [text_of(dialect, ask(provider, dialect, body_for(dialect)).body) for _ in range(3)]
 
@@ -333,7 +359,9 @@ def test_a_queued_fault_spoils_a_queued_answer(provider: StrictProvider) -> None
     provider.queue(say("one two three four five six"), fault=FAULTS["clean-cut"])
     reply = ask(provider, "chat", body_for("chat", stream=True))
 
-    said = "".join(choice["delta"].get("content") or "" for chunk in reply.datas for choice in chunk["choices"])
+    said = "".join(
+        choice["delta"].get("content") or "" for chunk in reply.datas for choice in chunk["choices"]
+    )
     assert said == "one two three four"
     assert "[DONE]" not in reply.raw.decode()
 
@@ -353,7 +381,10 @@ def test_pictures_are_seen(provider: StrictProvider, dialect: str) -> None:
     body = body_for(dialect) | {"input" if dialect == "responses" else "messages": turn}
     said = text_of(dialect, ask(provider, dialect, body).body)
 
-    assert said == f"I see 1: image/png sha256:{hashlib.sha256(PNG_BYTES).hexdigest()[:12]} ({len(PNG_BYTES)} bytes)"
+    assert (
+        said
+        == f"I see 1: image/png sha256:{hashlib.sha256(PNG_BYTES).hexdigest()[:12]} ({len(PNG_BYTES)} bytes)"
+    )
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -366,13 +397,13 @@ def test_the_mirror_shows_what_arrived(provider: StrictProvider, dialect: str) -
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_structured_output_follows_its_schema(provider: StrictProvider, dialect: str) -> None:
     closed = {**SCHEMA, "additionalProperties": False}
-    asked = {
+    fields: dict[str, dict[str, Any]] = {
         "chat": {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": closed}}},
         "responses": {"text": {"format": {"type": "json_schema", "name": "a", "schema": closed}}},
         "messages": {"output_config": {"format": {"type": "json_schema", "schema": closed}}},
-    }[dialect]
+    }
 
-    said = text_of(dialect, ask(provider, dialect, body_for(dialect, **asked)).body)
+    said = text_of(dialect, ask(provider, dialect, body_for(dialect, **fields[dialect])).body)
     assert json.loads(said) == {"city": "Paris"}
 
 
@@ -382,15 +413,22 @@ def test_structured_output_follows_its_schema(provider: StrictProvider, dialect:
 def chat_loop(provider: StrictProvider, model: str) -> str:
     tools = [{"type": "function", "function": {"name": "get_weather", "parameters": SCHEMA}}]
     messages: list[Any] = [{"role": "user", "content": "Use a tool."}]
-    switch = {"deepseek": {"thinking": {"type": "enabled"}}, "openrouter": {"reasoning": {"effort": "high"}}}
+    switch: dict[str, Any] = {
+        "deepseek": {"thinking": {"type": "enabled"}},
+        "openrouter": {"reasoning": {"effort": "high"}},
+    }
     request = {"model": model, "messages": messages, "tools": tools, **switch.get(model, {})}
     first = ask(provider, "chat", request).body["choices"][0]["message"]
     messages.append(first)
-    messages += [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in first["tool_calls"]]
+    messages += [
+        {"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in first["tool_calls"]
+    ]
     return text_of("chat", ask(provider, "chat", request).body)
 
 
-@pytest.mark.parametrize("model", ["vision", "thinker", "deepseek", "openrouter", "parallel-tools", "tool-loop"])
+@pytest.mark.parametrize(
+    "model", ["vision", "thinker", "deepseek", "openrouter", "parallel-tools", "tool-loop"]
+)
 def test_a_chat_tool_loop_closes(provider: StrictProvider, model: str) -> None:
     assert chat_loop(provider, model).startswith("The tools said: sunny")
     assert not provider.diary.refusals()
@@ -398,7 +436,10 @@ def test_a_chat_tool_loop_closes(provider: StrictProvider, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["vision", "thinker", "adaptive", "parallel-tools"])
 def test_a_messages_tool_loop_closes_with_its_thinking(provider: StrictProvider, model: str) -> None:
-    thinking: dict[str, Any] = {"thinker": {"type": "enabled", "budget_tokens": 1024}, "adaptive": {"type": "adaptive"}}
+    thinking: dict[str, Any] = {
+        "thinker": {"type": "enabled", "budget_tokens": 1024},
+        "adaptive": {"type": "adaptive"},
+    }
     extra = {"thinking": thinking[model]} if model in thinking else {}
     tools = [{"name": "get_weather", "input_schema": SCHEMA}]
     request = body_for("messages", "Use a tool.", model=model, tools=tools, **extra)
@@ -424,14 +465,22 @@ def test_altered_thinking_is_found_out(provider: StrictProvider) -> None:
 
 
 def test_hidden_thinking_still_has_a_signature(provider: StrictProvider) -> None:
-    body = body_for("messages", model="adaptive", thinking={"type": "adaptive", "display": "omitted"}, stream=True)
+    body = body_for(
+        "messages", model="adaptive", thinking={"type": "adaptive", "display": "omitted"}, stream=True
+    )
     events = ask(provider, "messages", body).datas
-    deltas = [data["delta"]["type"] for data in events if data["type"] == "content_block_delta" and data["index"] == 0]
+    deltas = [
+        data["delta"]["type"]
+        for data in events
+        if data["type"] == "content_block_delta" and data["index"] == 0
+    ]
 
     assert deltas == ["signature_delta"]
 
 
-def responses_loop(provider: StrictProvider, key: str = "sk-stub", **changes: Any) -> tuple[list[Any], dict[str, Any]]:
+def responses_loop(
+    provider: StrictProvider, key: str = "sk-stub", **changes: Any
+) -> tuple[list[Any], dict[str, Any]]:
     tools = [{"type": "function", "name": "get_weather", "parameters": SCHEMA, "strict": False}]
     request = {
         "model": "thinker",
@@ -444,7 +493,10 @@ def responses_loop(provider: StrictProvider, key: str = "sk-stub", **changes: An
     }
     items = ask(provider, "responses", request, {"authorization": f"Bearer {key}"}).body["output"]
     call = items[-1]
-    request["input"] += [*items, {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}]
+    request["input"] += [
+        *items,
+        {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"},
+    ]
     return items, request
 
 
@@ -497,7 +549,14 @@ def test_ids_never_repeat_and_fit_the_dialects(provider: StrictProvider) -> None
 
 def test_every_model_of_the_catalogue_is_reachable(provider: StrictProvider) -> None:
     plain = [model.pattern for model in MODELS if not set("*?[") & set(model.pattern)]
-    family = ["gpt-4.1", "gpt-5-mini", "o3", "claude-3-5-haiku-latest", "claude-sonnet-4-20250514", "claude-opus-4-7"]
+    family = [
+        "gpt-4.1",
+        "gpt-5-mini",
+        "o3",
+        "claude-3-5-haiku-latest",
+        "claude-sonnet-4-20250514",
+        "claude-opus-4-7",
+    ]
 
     for name in [*plain, *family]:
         assert ask(provider, "messages", body_for("messages", model=name, max_tokens=100)).status == 200, name

@@ -25,11 +25,18 @@ from unit.strict_provider.asking import DIALECTS, Reply, ask, body_for
 
 TOOLS: Final[dict[str, list[dict[str, Any]]]] = {
     "chat": [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}],
-    "responses": [{"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False}],
+    "responses": [
+        {"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False}
+    ],
     "messages": [{"name": "get_weather", "input_schema": {"type": "object"}}],
 }
 RICH: Final = Answer(
-    parts=(Thinking("Let me think about it."), Text("I will look: "), Call("get_weather", '{"city":"München"}'), Call("get_weather")),
+    parts=(
+        Thinking("Let me think about it."),
+        Text("I will look: "),
+        Call("get_weather", '{"city":"München"}'),
+        Call("get_weather"),
+    ),
     usage=Usage(fresh=10, cache_read=20, cache_write_5m=3, cache_write_1h=4, output=50, reasoning=30),
 )
 
@@ -53,7 +60,16 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if not isinstance(value, dict):
         return value
-    fresh = {"id", "call_id", "signature", "created", "created_at", "completed_at", "encrypted_content", "data"}
+    fresh = {
+        "id",
+        "call_id",
+        "signature",
+        "created",
+        "created_at",
+        "completed_at",
+        "encrypted_content",
+        "data",
+    }
     return {name: plain(item) for name, item in value.items() if name not in fresh}
 
 
@@ -92,7 +108,9 @@ def test_a_chat_stream_follows_the_vendors_grammar(provider: StrictProvider, scr
     assert all(name is None for name, _ in events)
     assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
     choices = [choice for chunk in chunks for choice in chunk["choices"]]
-    assert [choice["finish_reason"] is not None for choice in choices] == [False] * (len(choices) - 1) + [True]
+    assert [choice["finish_reason"] is not None for choice in choices] == [False] * (len(choices) - 1) + [
+        True
+    ]
     assert choices[0]["delta"]["role"] == "assistant"
     fragments = [call for choice in choices for call in choice["delta"].get("tool_calls", [])]
     for index in {call["index"] for call in fragments}:
@@ -131,7 +149,12 @@ def folded_messages(reply: Reply) -> dict[str, Any]:
             message["content"].append({**data["content_block"], "json": ""})
         elif data["type"] == "content_block_delta":
             delta, block = data["delta"], message["content"][-1]
-            for name, field in (("text", "text"), ("thinking", "thinking"), ("signature", "signature"), ("partial_json", "json")):
+            for name, field in (
+                ("text", "text"),
+                ("thinking", "thinking"),
+                ("signature", "signature"),
+                ("partial_json", "json"),
+            ):
                 block[field] = block.get(field, "") + delta[name] if name in delta else block.get(field)
         elif data["type"] == "message_delta":
             message |= data["delta"] | {"usage": data["usage"]}
@@ -156,7 +179,11 @@ def folded_chat(reply: Reply) -> dict[str, Any]:
                 held = message["calls"].setdefault(call["index"], {"name": "", "arguments": ""})
                 for name in held:
                     held[name] += call["function"].get(name, "")
-    return {**whole, "content": message["content"], "calls": [message["calls"][index] for index in sorted(message["calls"])]}
+    return {
+        **whole,
+        "content": message["content"],
+        "calls": [message["calls"][index] for index in sorted(message["calls"])],
+    }
 
 
 def test_a_messages_stream_folds_into_the_whole_message(provider: StrictProvider) -> None:
@@ -170,7 +197,9 @@ def test_a_messages_stream_folds_into_the_whole_message(provider: StrictProvider
 
 def test_a_chat_stream_folds_into_the_whole_completion(provider: StrictProvider) -> None:
     options = {"include_usage": True}
-    streamed = folded_chat(told(provider, "chat", RICH, stream=True, stream_options=options, tools=TOOLS["chat"]))
+    streamed = folded_chat(
+        told(provider, "chat", RICH, stream=True, stream_options=options, tools=TOOLS["chat"])
+    )
     whole = told(provider, "chat", RICH, stream=False, tools=TOOLS["chat"]).body
     message = whole["choices"][0]["message"]
 
@@ -178,7 +207,11 @@ def test_a_chat_stream_folds_into_the_whole_completion(provider: StrictProvider)
     assert streamed["finish_reason"] == whole["choices"][0]["finish_reason"] == "tool_calls"
     assert streamed["usage"] == whole["usage"]
     asked = [call["arguments"] for call in streamed["calls"]]
-    assert asked == [call["function"]["arguments"] for call in message["tool_calls"]] == ['{"city":"München"}', "{}"]
+    assert (
+        asked
+        == [call["function"]["arguments"] for call in message["tool_calls"]]
+        == ['{"city":"München"}', "{}"]
+    )
 
 
 def test_a_responses_stream_ends_in_the_whole_response(provider: StrictProvider) -> None:
@@ -202,7 +235,11 @@ def test_usage_is_disjoint_for_messages_and_inclusive_for_openai(provider: Stric
     assert messages["cache_creation"] == {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4}
     assert messages["output_tokens_details"] == {"thinking_tokens": 30}
     assert (chat["prompt_tokens"], chat["completion_tokens"], chat["total_tokens"]) == (37, 50, 87)
-    assert chat["prompt_tokens_details"]["cached_tokens"] == responses["input_tokens_details"]["cached_tokens"] == 20
+    assert (
+        chat["prompt_tokens_details"]["cached_tokens"]
+        == responses["input_tokens_details"]["cached_tokens"]
+        == 20
+    )
     assert (responses["input_tokens"], responses["total_tokens"]) == (37, 87)
 
 
@@ -217,7 +254,9 @@ ENDINGS: Final = [
 ]
 
 
-@pytest.mark.parametrize(("script", "chat", "messages", "responses"), ENDINGS, ids=[row[0] for row in ENDINGS])
+@pytest.mark.parametrize(
+    ("script", "chat", "messages", "responses"), ENDINGS, ids=[row[0] for row in ENDINGS]
+)
 def test_each_dialect_names_the_end_in_its_own_words(
     provider: StrictProvider, script: str, chat: str, messages: str, responses: str
 ) -> None:
@@ -230,7 +269,9 @@ def test_each_dialect_names_the_end_in_its_own_words(
 
 
 def test_a_stop_sequence_is_named(provider: StrictProvider) -> None:
-    assert ask(provider, "messages", body_for("messages", model="stop-sequence")).body["stop_sequence"] == "END"
+    assert (
+        ask(provider, "messages", body_for("messages", model="stop-sequence")).body["stop_sequence"] == "END"
+    )
 
 
 def test_a_refusal_speaks_where_its_dialect_keeps_refusals(provider: StrictProvider) -> None:
@@ -248,7 +289,12 @@ def test_a_refusal_speaks_where_its_dialect_keeps_refusals(provider: StrictProvi
 def test_calls_may_be_interleaved_fragment_by_fragment(provider: StrictProvider) -> None:
     chunks = ask(provider, "chat", body_for("chat", stream=True, model="interleaved-tools")).datas
 
-    order = [call["index"] for chunk in chunks for choice in chunk["choices"] for call in choice["delta"].get("tool_calls", [])]
+    order = [
+        call["index"]
+        for chunk in chunks
+        for choice in chunk["choices"]
+        for call in choice["delta"].get("tool_calls", [])
+    ]
     assert order[:6] == [0, 1, 0, 1, 0, 1]
 
 
@@ -271,11 +317,19 @@ REASONING: Final = [
 
 
 @pytest.mark.parametrize(("script", "fields"), REASONING, ids=[row[0] for row in REASONING])
-def test_servers_show_reasoning_in_their_own_fields(provider: StrictProvider, script: str, fields: set[str]) -> None:
+def test_servers_show_reasoning_in_their_own_fields(
+    provider: StrictProvider, script: str, fields: set[str]
+) -> None:
     chunks = ask(provider, "chat", body_for("chat", stream=True, model=script)).datas
     message = ask(provider, "chat", body_for("chat", model=script)).body["choices"][0]["message"]
 
-    streamed = {name for chunk in chunks for choice in chunk["choices"] for name in choice["delta"] if "reasoning" in name}
+    streamed = {
+        name
+        for chunk in chunks
+        for choice in chunk["choices"]
+        for name in choice["delta"]
+        if "reasoning" in name
+    }
     assert streamed == {name for name in message if "reasoning" in name} == fields
 
 
@@ -289,9 +343,13 @@ USAGE_PLACES: Final = [
 ]
 
 
-@pytest.mark.parametrize(("script", "wanted", "places"), USAGE_PLACES, ids=[f"{row[0]} asked={row[1]}" for row in USAGE_PLACES])
-def test_servers_put_usage_where_they_like(provider: StrictProvider, script: str, *, wanted: bool, places: list[str]) -> None:
-    options = {"stream_options": {"include_usage": True}} if wanted else {}
+@pytest.mark.parametrize(
+    ("script", "wanted", "places"), USAGE_PLACES, ids=[f"{row[0]} asked={row[1]}" for row in USAGE_PLACES]
+)
+def test_servers_put_usage_where_they_like(
+    provider: StrictProvider, script: str, *, wanted: bool, places: list[str]
+) -> None:
+    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if wanted else {}
     chunks = ask(provider, "chat", body_for("chat", stream=True, model=script, **options)).datas
 
     found = ["last" if not chunk["choices"] else "finish" for chunk in chunks if chunk.get("usage")]
@@ -311,7 +369,9 @@ def test_several_choices_are_several_answers(provider: StrictProvider) -> None:
     chunks = ask(provider, "chat", body_for("chat", n=3, stream=True)).datas
 
     assert [choice["index"] for choice in whole["choices"]] == [0, 1, 2]
-    assert {choice["index"] for chunk in chunks for choice in chunk["choices"] if choice["finish_reason"]} == {0, 1, 2}
+    assert {
+        choice["index"] for chunk in chunks for choice in chunk["choices"] if choice["finish_reason"]
+    } == {0, 1, 2}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -338,9 +398,14 @@ def test_the_cut_of_the_bytes_does_not_change_them(provider: StrictProvider, siz
 
 def test_custom_tools_are_called_with_plain_text(provider: StrictProvider) -> None:
     call = Answer(parts=(Call("apply_patch", "*** Begin Patch"),))
-    responses = told(provider, "responses", call, stream=False, tools=[{"type": "custom", "name": "apply_patch"}]).body
+    responses = told(
+        provider, "responses", call, stream=False, tools=[{"type": "custom", "name": "apply_patch"}]
+    ).body
     chat_tool = {"type": "custom", "custom": {"name": "apply_patch"}}
     chat = told(provider, "chat", call, stream=False, tools=[chat_tool]).body["choices"][0]["message"]
 
-    assert (responses["output"][0]["type"], responses["output"][0]["input"]) == ("custom_tool_call", "*** Begin Patch")
+    assert (responses["output"][0]["type"], responses["output"][0]["input"]) == (
+        "custom_tool_call",
+        "*** Begin Patch",
+    )
     assert chat["tool_calls"][0]["custom"] == {"name": "apply_patch", "input": "*** Begin Patch"}

@@ -24,8 +24,10 @@ def provider() -> Iterator[StrictProvider]:
         yield running
 
 
-def refresh(provider: StrictProvider, token: str, *, form: bool = False, **more: str) -> Reply:
-    fields = {"grant_type": "refresh_token", "client_id": "pi", "refresh_token": token, **more}
+def refresh(
+    provider: StrictProvider, token: str, *, form: bool = False, more: dict[str, str] | None = None
+) -> Reply:
+    fields = {"grant_type": "refresh_token", "client_id": "pi", "refresh_token": token, **(more or {})}
     if form:
         return ask(provider, "/oauth/token", urlencode(fields).encode(), FORM)
     return ask(provider, "/v1/oauth/token", fields)
@@ -74,7 +76,8 @@ REFUSED: Final = [
 @pytest.mark.parametrize(("changes", "code"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_the_endpoint_refuses(provider: StrictProvider, changes: dict[str, str], code: str) -> None:
     login = provider.desk.issue()
-    reply = refresh(provider, **{"token": login.refresh, **changes})
+    token = changes.get("refresh_token", login.refresh)
+    reply = refresh(provider, token, more=changes)
 
     assert (reply.status, reply.body["error"]) == (400, code)
     assert provider.desk.refreshes == 0
@@ -90,7 +93,9 @@ def test_a_body_of_another_type_is_refused(provider: StrictProvider) -> None:
 def test_of_many_at_once_one_wins_and_the_rest_cost_the_login(provider: StrictProvider) -> None:
     login = provider.desk.issue()
     replies: list[Reply] = []
-    threads = [threading.Thread(target=lambda: replies.append(refresh(provider, login.refresh))) for _ in range(5)]
+    threads = [
+        threading.Thread(target=lambda: replies.append(refresh(provider, login.refresh))) for _ in range(5)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -52,21 +52,29 @@ def mend(body: bytes, error: UpstreamError) -> bytes | None:
     """Return a body that may be accepted where `body` met `error`, or None; all else keeps its bytes."""
     if error.kind != "bad_request":
         return None
-    members = raw_object(body)
-    if any(text in error.message for text in STRICT_LIMITS) and "tools" in members:
-        tools = [
-            edit_object(raw_object(tool), put={}, remove=["strict"]) for tool in raw_array(members["tools"])
-        ]
-        return edit_object(members, put={"tools": join_array(tools)})
-    if any(text in error.message for text in FOREIGN_THINKING):
-        return _without_thinking(members)
+    try:
+        if any(text in error.message for text in STRICT_LIMITS):
+            return _without_strictness(raw_object(body))
+        if any(text in error.message for text in FOREIGN_THINKING):
+            return _without_thinking(raw_object(body))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        # A caller's own body may be anything; then there is nothing we know to mend.
+        return None
     return None
+
+
+def _without_strictness(members: dict[str, bytes]) -> bytes | None:
+    tools = raw_array(members.get("tools", b"[]"))
+    if not tools:
+        return None
+    plain = [edit_object(raw_object(tool), put={}, remove=["strict"]) for tool in tools]
+    return edit_object(members, put={"tools": join_array(plain)})
 
 
 def _without_thinking(members: dict[str, bytes]) -> bytes | None:
     kept: list[bytes] = []
     removed = False
-    for raw in raw_array(members["messages"]):
+    for raw in raw_array(members.get("messages", b"[]")):
         message = _message_decoder.decode(raw)
         blocks = message.content if isinstance(message.content, list) else []
         left = [bytes(block) for block in blocks if _block_decoder.decode(block).type not in _THOUGHTS]

@@ -85,10 +85,12 @@ def plan_thinking(
 
 def _fitted(choice: LevelChoice, limit: Limit) -> tuple[int, int]:
     """Return budget and `max_tokens`, the former below the latter with room for an answer."""
+    if choice.budget is not None and MIN_BUDGET <= choice.budget < limit.tokens:
+        # The caller counted its budget within its limit, as this format does.
+        return choice.budget, limit.tokens
     budget = max(choice.budget or budget_for_level(choice.level), MIN_BUDGET)
     max_tokens = limit.tokens
-    counts_thinking = choice.budget is not None and choice.budget < limit.tokens
-    if limit.named and not counts_thinking:
+    if limit.named:
         # The caller's limit was meant for the answer: the thinking comes on top.
         max_tokens = max(limit.tokens, min(limit.tokens + budget, limit.cap))
     return min(budget, max_tokens - MIN_ANSWER), max_tokens

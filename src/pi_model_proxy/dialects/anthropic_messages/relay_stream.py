@@ -46,6 +46,13 @@ class _Block(msgspec.Struct):
     name: str | None = None
 
 
+class _Delta(msgspec.Struct):
+    """A delta event, checked to be JSON and otherwise not looked into."""
+
+    index: int
+
+
+_delta_decoder = msgspec.json.Decoder(_Delta)
 _block_decoder = msgspec.json.Decoder(_Block)
 
 
@@ -116,7 +123,8 @@ class MessagesPipe:
             and data[:1] == b"{"
             and data[-1:] == b"}"
         ):
-            # By far the most events; nothing in them concerns us.
+            # By far the most events; nothing in them concerns us but that they are whole.
+            _delta_decoder.decode(data)
             return encode_frame(escape_separators(data), event=b"content_block_delta")
         if not data or data == _END_MARK:
             return b""

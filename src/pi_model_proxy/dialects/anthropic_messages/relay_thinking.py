@@ -53,7 +53,7 @@ class _Asked(msgspec.Struct):
     thinking: _Thinking | None = None
     output_config: _OutputConfig | None = None
     tool_choice: _Choice | None = None
-    max_tokens: int | None = None
+    max_tokens: int | float | None = None
 
 
 _asked_decoder = msgspec.json.Decoder(_Asked)
@@ -66,6 +66,8 @@ def settle_thinking(members: dict[str, bytes], target: Target, quirks: Quirks, l
     Raises:
         BadRequest: a field is of the wrong type; names the JSON path.
     """
+    if target.level is None and members.get("thinking", b"null") == b"null":
+        return False
     return _Settling(members, target, quirks, losses).settle()
 
 
@@ -121,7 +123,7 @@ class _Settling:
         members, asked = self._members, self._asked
         cap = self._target.max_output or FALLBACK_LIMIT
         named = asked.max_tokens is not None
-        limit = Limit(tokens=asked.max_tokens if asked.max_tokens is not None else cap, named=named, cap=cap)
+        limit = Limit(tokens=int(asked.max_tokens or 0) if named else cap, named=named, cap=cap)
         plan = plan_thinking(choice, self._target, self._quirks, limit=limit)
         if plan.lost:
             self._losses.path("thinking", why="`max_tokens` leaves no room for it")

@@ -39,16 +39,14 @@ TYPES: Final[dict[str, tuple[int, str]]] = {
     "loop": (508, "api_error"),
     "internal": (500, "api_error"),
 }
-"""`GatewayError.kind` to status and type. An upstream's 401 is no 401 to the caller, whose own key is fine:
-clients would log their user out."""
+"""`GatewayError.kind` to status and type. An upstream's own status is kept (`_status_and_type`)."""
 
 OWN_TYPES: Final = frozenset({
     "invalid_request_error", "authentication_error", "billing_error", "permission_error", "not_found_error",
     "request_too_large", "rate_limit_error", "api_error", "timeout_error", "overloaded_error", "conflict_error",
 })  # fmt: skip
-_KEEPS_STATUS: Final = frozenset({"bad_request", "upstream"})
-_CLIENT_ERRORS: Final = range(400, 500)
-_SERVER_ERRORS: Final = range(500, 600)
+_OWN_STATUS: Final = frozenset({"context_too_long", "unsupported"})
+"""Kinds whose status clients act upon, whatever the upstream's was (a bare 413, say)."""
 _TOO_LONG: Final = "prompt is too long"
 _NEVER_RETRIED: Final = frozenset({"billing", "upstream_auth", "not_served", "loop"})
 
@@ -80,13 +78,9 @@ def _status_and_type(error: GatewayError) -> tuple[int, str]:
     status, type_name = TYPES[error.kind]
     if not isinstance(error, UpstreamError):
         return error.status, type_name
-    native = error.family == FAMILY and error.native_type in OWN_TYPES and error.kind != "upstream_auth"
-    if native and error.native_type is not None:
-        return error.status, error.native_type
-    allowed = _CLIENT_ERRORS if error.kind == "bad_request" else _SERVER_ERRORS
-    if error.kind in _KEEPS_STATUS and error.status in allowed:
-        return error.status, type_name
-    return status, type_name
+    if error.family == FAMILY and error.native_type in OWN_TYPES and error.native_type is not None:
+        type_name = error.native_type
+    return (status if error.kind in _OWN_STATUS else error.status), type_name
 
 
 def _message(error: GatewayError) -> str:

@@ -14,7 +14,15 @@ import msgspec
 from pi_model_proxy.dialects.errors import error_from_payload
 from pi_model_proxy.dialects.names import ToolNames
 from pi_model_proxy.dialects.openai_chat.assembly import Assembly
-from pi_model_proxy.dialects.openai_chat.chunks import Choice, Chunk, Delta, Fragment, read_chunk
+from pi_model_proxy.dialects.openai_chat.chunks import (
+    Choice,
+    Chunk,
+    Delta,
+    Fragment,
+    decoded,
+    read_chunk,
+    unreadable,
+)
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.reasoning_in import ReasoningReader
 from pi_model_proxy.dialects.openai_chat.usage import read_usage
@@ -76,17 +84,10 @@ def read_finish(native: str) -> FinishReason:
 def stream_error(frame: Frame, chunk: Chunk) -> UpstreamError | None:
     """Return the error a frame brings, if it brings one."""
     if bytes(chunk.error) not in _NO_ERROR:
-        return error_from_payload(_decoded(chunk.error), family=FAMILY)
+        return error_from_payload(decoded(chunk.error), family=FAMILY)
     if frame.event == "error":
-        return error_from_payload(_decoded(frame.data), family=FAMILY)
+        return error_from_payload(decoded(frame.data), family=FAMILY)
     return None
-
-
-def _decoded(raw: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - any JSON
-    try:
-        return msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
-        return None
 
 
 def is_done(frame: Frame) -> bool:
@@ -172,7 +173,7 @@ class _Answer:
             self._assembly.call(Fragment(index=-1, function=delta.function_call))
 
     def _annotations(self, raw: msgspec.Raw) -> None:
-        entries = _decoded(raw)
+        entries = decoded(raw)
         part = self._assembly.last_text()
         for entry in entries if isinstance(entries, list) and part else ():
             about = entry.get("url_citation") if isinstance(entry, dict) else None
@@ -257,6 +258,8 @@ class ChatStreamDecoder:
                     break
         except UpstreamError as error:
             self._fail(error, events)
+        except RecursionError:
+            self._fail(unreadable(), events)
         return events
 
     def close(self) -> list[Event]:
@@ -272,6 +275,8 @@ class ChatStreamDecoder:
                 self.done = True
         except UpstreamError as error:
             self._fail(error, events)
+        except RecursionError:
+            self._fail(unreadable(), events)
         return events
 
     def _frame(self, frame: Frame, events: list[Event]) -> None:
@@ -307,3 +312,5 @@ def decode_message(body: bytes, names: ToolNames, *, supports_finish_reason: boo
         return [*answer.read(chunk), *answer.finish()]
     except UpstreamError as error:
         return [Failure(error)]
+    except RecursionError:
+        return [Failure(unreadable())]

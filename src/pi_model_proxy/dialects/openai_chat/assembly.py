@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from pi_model_proxy.dialects.names import ToolNames, unwrap_input
-from pi_model_proxy.dialects.openai_chat.chunks import Fragment
+from pi_model_proxy.dialects.openai_chat.chunks import Fragment, decoded
 from pi_model_proxy.dialects.openai_chat.reasoning_details import replay_token
 from pi_model_proxy.dialects.surrogates import clean_text
 from pi_model_proxy.errors import BrokenStream
@@ -380,10 +380,7 @@ def _refuse_merged(arguments: str) -> None:
 
 def _signature(extra: msgspec.Raw) -> Opaque | None:
     """Read Gemini's thought signature from a call's `extra_content` (`google`, or `vertex` at one gateway)."""
-    try:
-        value: Any = msgspec.json.decode(extra)
-    except (ValueError, RecursionError):
-        return None
+    value = decoded(extra)
     for vendor in ("google", "vertex"):
         inner = value.get(vendor) if isinstance(value, dict) else None
         signature = inner.get("thought_signature") if isinstance(inner, dict) else None

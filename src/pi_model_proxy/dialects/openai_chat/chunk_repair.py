@@ -59,9 +59,9 @@ class ChunkRepair:
         self.called = False
 
     def repaired(self, data: bytes) -> bytes:
-        """Return `data` itself when an SDK can read it, else the same chunk put right."""
+        """Return `data`, an object in JSON, itself when an SDK can read it, else the same chunk put right."""
         try:
-            chunk = _valid_chunk.decode(data)
+            chunk = _valid_chunk.decode(mend_body(data))
         except (ValueError, RecursionError):
             return self._mended(data)
         if not all(self._is_valid(choice) for choice in chunk.choices):
@@ -90,12 +90,7 @@ class ChunkRepair:
     # The slow way.
 
     def _mended(self, data: bytes) -> bytes:
-        try:
-            chunk = msgspec.json.decode(mend_body(data))
-        except (ValueError, RecursionError):
-            return data
-        if not isinstance(chunk, dict):
-            return data
+        chunk: _Json = msgspec.json.decode(mend_body(data))
         choices = chunk.get("choices")
         chunk["choices"] = (
             [each for each in choices if isinstance(each, dict)] if isinstance(choices, list) else []

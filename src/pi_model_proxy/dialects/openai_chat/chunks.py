@@ -8,14 +8,14 @@ every known deviation is put right. Sources: dialects.md §2.2 and vectors 55-61
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream
 
-__all__ = ["Choice", "Chunk", "Delta", "Fragment", "Function", "read_chunk"]
+__all__ = ["Choice", "Chunk", "Delta", "Fragment", "Function", "decoded", "read_chunk", "unreadable"]
 
 EMPTY: Final = msgspec.Raw(b"")
 """A field that was absent."""
@@ -102,17 +102,34 @@ def read_chunk(data: bytes) -> Chunk | None:
     return chunk
 
 
+def unreadable() -> BrokenStream:
+    """Return the complaint about data that is not JSON, or nested deeper than we can follow."""
+    return BrokenStream(
+        "The provider sent something that is not JSON in the middle of its answer; try again."
+    )
+
+
+def decoded(raw: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - any JSON
+    """Return a member of a chunk decoded; None when it is absent, or beyond what numbers or stacks can hold."""
+    try:
+        return msgspec.json.decode(mend_body(bytes(raw))) if raw else None
+    except (ValueError, RecursionError):
+        return None
+
+
 def _slow(data: bytes) -> Chunk | None:
     try:
         # The standard library keeps lone surrogates, whose other half may be in the next chunk.
-        value = json.loads(data)
+        value = json.loads(data.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise BrokenStream(
-            "The provider sent something that is not JSON in the middle of its answer; try again."
-        ) from error
-    if isinstance(value, list) and value and isinstance(value[0], dict) and "error" in value[0]:
-        value = value[0]  # Google's compatible endpoint wraps its errors in a list
+        raise unreadable() from error
+    if isinstance(value, list) and value and isinstance(value[0], dict) and value[0].get("error"):
+        return Chunk(error=_raw(value[0], "error"))  # Google's compatible endpoint wraps its errors in a list
     return _chunk(value) if isinstance(value, dict) else None
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
 
 
 def _chunk(value: dict[str, Any]) -> Chunk:

@@ -8,6 +8,7 @@ from pi_model_proxy.dialects.base import Outgoing, StreamDecoder
 from pi_model_proxy.dialects.errors import upstream_error
 from pi_model_proxy.dialects.names import ToolNames
 from pi_model_proxy.dialects.openai_chat.answer_in import FAMILY, ChatStreamDecoder, decode_message
+from pi_model_proxy.dialects.openai_chat.fields import too_deep
 from pi_model_proxy.dialects.openai_chat.mending import mend
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.quirks import Quirks
@@ -26,7 +27,10 @@ class ChatClient:
 
     def encode_request(self, request: Request, target: Target) -> Outgoing:
         """Return the request for `target` (see `request_out.write_request`)."""
-        return write_request(request, target)
+        try:
+            return write_request(request, target)
+        except RecursionError as error:
+            raise too_deep() from error
 
     def stream_decoder(self, target: Target, names: ToolNames) -> StreamDecoder:
         """Return a reader for one stream."""

@@ -22,8 +22,6 @@ class _Row(NamedTuple):
     status: int
     type: str
     code: str | None = None
-    keeps: range = range(0)
-    """Statuses of the error itself that stay as they are."""
     retry: bool | None = None
     """What `x-should-retry` says when the error does not say it."""
 
@@ -32,7 +30,7 @@ _INVALID: Final = "invalid_request_error"
 _SERVER: Final = "server_error"
 
 _ROWS: Final = {
-    "bad_request": _Row(400, _INVALID, keeps=range(400, 500)),
+    "bad_request": _Row(400, _INVALID),
     "unsupported": _Row(400, _INVALID, "unsupported_parameter"),
     "context_too_long": _Row(400, _INVALID, "context_length_exceeded"),
     "too_large": _Row(413, _INVALID, "request_too_large"),
@@ -45,11 +43,10 @@ _ROWS: Final = {
     "unsupported_media": _Row(415, _INVALID, "unsupported_media_type"),
     "rate_limit": _Row(429, "rate_limit_error", "rate_limit_exceeded"),
     "billing": _Row(429, "insufficient_quota", "insufficient_quota", retry=False),
-    # Not 401: clients would log their user out of this gateway, whose key is fine.
     "upstream_auth": _Row(502, _SERVER, "upstream_authentication_failed", retry=False),
     "overloaded": _Row(503, _SERVER, "server_is_overloaded"),
     "timeout": _Row(504, _SERVER, "timeout"),
-    "upstream": _Row(502, _SERVER, keeps=range(500, 529)),
+    "upstream": _Row(502, _SERVER),
     "not_served": _Row(501, _INVALID, "model_not_served"),
     "not_ready": _Row(503, _SERVER, "not_ready"),
     "loop": _Row(508, _INVALID, "loop_detected"),
@@ -61,13 +58,18 @@ _NATIVE_KINDS: Final = frozenset({
 })  # fmt: skip
 """Kinds whose OpenAI-family type and code are passed on: what they name is the caller's business."""
 
+_OWN_STATUS: Final = frozenset({"context_too_long", "unsupported"})
+"""Kinds whose status clients act upon, whatever the upstream's was (a bare 413, say)."""
+_RENAMED: Final = {529: 503}
+"""Upstream statuses that OpenAI's SDKs and the proxies before them do not know."""
 _NOT_READY_RETRY_S: Final = 1.0
 
 
 def error_status(error: GatewayError) -> int:
     """Return the HTTP status a chat caller gets."""
-    row = _ROWS[error.kind]
-    return error.status if error.status in row.keeps else row.status
+    if isinstance(error, UpstreamError) and error.kind not in _OWN_STATUS:
+        return _RENAMED.get(error.status, error.status)
+    return _ROWS[error.kind].status
 
 
 def encode_error(error: GatewayError) -> ErrorAnswer:

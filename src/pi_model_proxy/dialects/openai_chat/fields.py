@@ -10,7 +10,7 @@ import msgspec
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BadRequest
 
-__all__ = ["Fields", "decode_object"]
+__all__ = ["Fields", "decode_object", "too_deep"]
 
 
 class Fields:
@@ -87,6 +87,11 @@ class Fields:
             yield Fields(value, self.path(at))
 
 
+def too_deep() -> BadRequest:
+    """Return the complaint about a body that is nested deeper than we can follow."""
+    return BadRequest("The body is nested too deeply; flatten it (tool schemas, as a rule).")
+
+
 def decode_object(body: bytes) -> dict[str, Any]:
     """Return the request's JSON object; lone surrogates in it become U+FFFD.
 
@@ -96,7 +101,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(mend_body(body))
     except RecursionError as error:
-        raise BadRequest("The body is nested too deeply; send plain JSON.") from error
+        raise too_deep() from error
     except ValueError as error:  # msgspec's DecodeError, and text that is no UTF-8
         raise BadRequest(f"The body is not JSON: {error}.") from error
     if not isinstance(value, dict):

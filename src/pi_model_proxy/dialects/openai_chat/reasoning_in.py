@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from pi_model_proxy.dialects.openai_chat.assembly import Assembly
-from pi_model_proxy.dialects.openai_chat.chunks import Delta
+from pi_model_proxy.dialects.openai_chat.chunks import Delta, decoded
 from pi_model_proxy.dialects.openai_chat.reasoning_details import TEXT_FIELDS, merge_detail
 from pi_model_proxy.hub import Opaque
 
@@ -69,8 +69,5 @@ class ReasoningReader:
 
 
 def _entries(raw: msgspec.Raw) -> list[dict[str, Any]]:
-    try:
-        value = msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
-        return []
+    value = decoded(raw)
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

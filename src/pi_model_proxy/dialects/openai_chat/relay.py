@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pi_model_proxy.dialects.base import AnswerContext, Facts, Outgoing, Pipe
+from pi_model_proxy.dialects.openai_chat.fields import too_deep
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.relay_answer import ChatPipe, relay_message
 from pi_model_proxy.dialects.openai_chat.relay_request import relay_request
@@ -20,7 +21,10 @@ class ChatRelay:
 
     def encode_request(self, body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
         """Return the caller's own body, edited where it must be (see `relay_request.relay_request`)."""
-        return relay_request(body, target, headers)
+        try:
+            return relay_request(body, target, headers)
+        except RecursionError as error:
+            raise too_deep() from error
 
     def stream_pipe(self, context: AnswerContext) -> Pipe:
         """Return a pipe for one stream."""

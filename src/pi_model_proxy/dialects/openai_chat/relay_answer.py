@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.openai_chat.answer_in import (
     failure_in,
@@ -19,10 +17,11 @@ from pi_model_proxy.dialects.openai_chat.answer_in import (
 )
 from pi_model_proxy.dialects.openai_chat.answer_out import DONE_FRAME, PING_FRAME
 from pi_model_proxy.dialects.openai_chat.chunk_repair import ChunkRepair
-from pi_model_proxy.dialects.openai_chat.chunks import Chunk, read_chunk
+from pi_model_proxy.dialects.openai_chat.chunks import Chunk, read_chunk, unreadable
 from pi_model_proxy.dialects.openai_chat.errors_out import error_frame
 from pi_model_proxy.dialects.openai_chat.quirks import Quirks
 from pi_model_proxy.dialects.openai_chat.usage import read_usage, usage_json
+from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream, GatewayError, UpstreamError
 from pi_model_proxy.hub import Finish, Usage
 from pi_model_proxy.wire import (
@@ -42,6 +41,11 @@ MAX_HELD_FRAMES: Final = 16
 
 _NULL_USAGE: Final = b',"usage":null'
 _NOTHING: Final = frozenset({b"", b"null"})
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    """Return a chunk's members; lone surrogates, which the reader refuses, are mended first."""
+    return raw_object(mend_body(data))
 
 
 class ChatPipe:
@@ -68,6 +72,8 @@ class ChatPipe:
                     self._frame(frame, out)
             except UpstreamError as error:
                 self.facts.failure = error
+            except RecursionError:
+                self.facts.failure = unreadable()
         return b"".join(out)
 
     def close(self) -> bytes:
@@ -81,6 +87,8 @@ class ChatPipe:
                     self._end(out)
             except UpstreamError as error:
                 self.facts.failure = error
+            except RecursionError:
+                self.facts.failure = unreadable()
         return b"".join(out)
 
     def fail(self, error: GatewayError) -> bytes:
@@ -139,26 +147,32 @@ class ChatPipe:
         if counts and not wanted and not chunk.choices:
             return None
         data = self._repair.repaired(data)
-        if counts and not wanted:
-            data = edit_object(raw_object(data), put={}, remove=("usage",))
-        elif not wanted and data.count(_NULL_USAGE) == 1:
-            data = data.replace(_NULL_USAGE, b"")
         self._usage_shown = self._usage_shown or (counts and wanted)
         if not self._head:
             self._head = {
-                name: raw for name, raw in raw_object(data).items() if name in {"id", "object", "created"}
+                name: raw for name, raw in _members(data).items() if name in {"id", "object", "created"}
             }
-        return escape_separators(self._renamed(data, chunk))
+        hides_usage = bool(chunk.usage) and not wanted
+        edited = self._edited_in_place(data, chunk, hides_usage=hides_usage)
+        if edited is None:
+            remove = ("usage",) if hides_usage else ()
+            edited = edit_object(_members(data), put={"model": self._model}, remove=remove)
+        return escape_separators(edited)
 
-    def _renamed(self, data: bytes, chunk: Chunk) -> bytes:
-        """Put the caller's name of the model in the place of the upstream's."""
-        if chunk.model is not None:
-            # Inside JSON strings quotes are escaped, so this text can only be a member; if it is
-            # there once, it is the chunk's own.
-            needle = b'"model":' + ascii_json(chunk.model)
-            if data.count(needle) == 1:
-                return data.replace(needle, b'"model":' + self._model)
-        return edit_object(raw_object(data), put={"model": self._model})
+    def _edited_in_place(self, data: bytes, chunk: Chunk, *, hides_usage: bool) -> bytes | None:
+        """Return the chunk edited without taking it apart; None when that cannot be done safely.
+
+        Inside JSON strings quotes are escaped, so a needle can only be a member; one that is there
+        once is the chunk's own.
+        """
+        needle = b'"model":' + ascii_json(chunk.model)
+        if chunk.model is None or data.count(needle) != 1:
+            return None
+        if hides_usage:
+            if bytes(chunk.usage) != b"null" or data.count(_NULL_USAGE) != 1:
+                return None
+            data = data.replace(_NULL_USAGE, b"")
+        return data.replace(needle, b'"model":' + self._model)
 
     def _end(self, out: list[bytes]) -> None:
         """Write the end.
@@ -203,13 +217,12 @@ def relay_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
         if error is not None:
             raise error
         _learn_plain(chunk, facts, Quirks.read(context.target.compat))
-        renamed = edit_object(raw_object(body), put={"model": ascii_json(context.model)})
+        renamed = edit_object(_members(body), put={"model": ascii_json(context.model)})
     except UpstreamError as error:
         facts.failure = error
         return b"", facts
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        facts.failure = BrokenStream("The provider answered 200 with something that is not JSON.")
-        facts.failure.__cause__ = error
+    except RecursionError:
+        facts.failure = unreadable()
         return b"", facts
     facts.began = facts.done = True
     return renamed, facts

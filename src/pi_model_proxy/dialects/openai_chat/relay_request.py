@@ -13,7 +13,7 @@ import msgspec
 
 from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.dialects.losses import STEERING_FIELDS, Losses
-from pi_model_proxy.dialects.openai_chat.fields import Fields
+from pi_model_proxy.dialects.openai_chat.fields import Fields, too_deep
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.quirks import Quirks
 from pi_model_proxy.dialects.openai_chat.relay_messages import relay_messages, relay_tools
@@ -65,7 +65,7 @@ def _members(body: bytes) -> dict[str, bytes]:
     try:
         members = raw_object(body)
     except RecursionError as error:
-        raise BadRequest("The body is nested too deeply; send plain JSON.") from error
+        raise too_deep() from error
     except ValueError as error:  # msgspec's DecodeError, and text that is no UTF-8
         mended = mend_body(body)
         if mended is body:

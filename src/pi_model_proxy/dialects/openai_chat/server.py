@@ -7,7 +7,7 @@ import msgspec
 from pi_model_proxy.dialects.base import AnswerContext, ErrorAnswer, Peek, StreamEncoder
 from pi_model_proxy.dialects.openai_chat.answer_out import ChatStreamEncoder, encode_message
 from pi_model_proxy.dialects.openai_chat.errors_out import encode_error
-from pi_model_proxy.dialects.openai_chat.fields import Fields, decode_object
+from pi_model_proxy.dialects.openai_chat.fields import Fields, decode_object, too_deep
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.request_in import read_request
 from pi_model_proxy.dialects.surrogates import mend_body
@@ -61,7 +61,10 @@ class ChatServer:
 
     def decode_request(self, body: bytes) -> Request:
         """Return the whole request (see `request_in.read_request`)."""
-        return read_request(body)
+        try:
+            return read_request(body)
+        except RecursionError as error:
+            raise too_deep() from error
 
     def stream_encoder(self, context: AnswerContext) -> StreamEncoder:
         """Return a writer for one stream."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pi_model_proxy.dialects.openai_chat.chunks import decoded
 from pi_model_proxy.hub import Usage
 
 __all__ = ["read_usage", "usage_json"]
@@ -17,10 +18,7 @@ __all__ = ["read_usage", "usage_json"]
 
 def read_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     """Return the counts in a `usage` object given as JSON text; None when it is none."""
-    try:
-        usage = msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
-        return None
+    usage = decoded(raw)
     return _usage(usage) if isinstance(usage, dict) and usage else None
 
 
@@ -36,8 +34,10 @@ def _usage(usage: dict[str, Any]) -> Usage:
         (usage, "cache_creation_input_tokens"),
     )
     reasoning = _first((made_of, "reasoning_tokens"), (usage, "reasoning_tokens"))
-    if reasoning and _count(usage, "total_tokens") == prompt + output + reasoning:
-        output += reasoning  # xAI counts reasoning beside completion_tokens, not inside
+    uncounted = _count(usage, "total_tokens") - prompt - output
+    if uncounted > 0 and reasoning in {0, uncounted}:
+        # xAI and Gemini count reasoning beside completion_tokens, not inside; only the total tells.
+        output, reasoning = output + uncounted, uncounted
     read = min(read, prompt)
     written = min(written, prompt - read)
     return Usage(

@@ -15,6 +15,7 @@ import msgspec
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, wrap_input
 from pi_model_proxy.dialects.openai_responses.quirks import Quirks
+from pi_model_proxy.dialects.openai_responses.sealed import unsealed
 from pi_model_proxy.hub import (
     AudioBlock,
     Block,
@@ -221,18 +222,19 @@ class ItemWriter:
             items.append({"type": "message", "role": "assistant", "status": "completed", "content": [part]})
 
     def _remember(self, block: ReasoningBlock, items: list[Json]) -> bool:
+        """Add a reasoning item exactly as it was; without its id no server takes it back."""
         opaque = block.opaque
-        if opaque is None or opaque.item_id in self._reasoning_ids:
+        if opaque is None or not opaque.item_id:
+            self._losses.path(block.at, why="thinking without the id it came with")
             return False
-        item: Json = {"type": "reasoning"}
-        if opaque.item_id:
-            self._reasoning_ids.add(opaque.item_id)
-            item["id"] = opaque.item_id
-        item["summary"] = (
-            [{"type": "summary_text", "text": block.text}] if block.summary and block.text else []
+        if opaque.item_id in self._reasoning_ids:
+            return False
+        self._reasoning_ids.add(opaque.item_id)
+        blob, parts = unsealed(opaque.data, block.text)
+        summary = [{"type": "summary_text", "text": part} for part in parts]
+        items.append(
+            {"type": "reasoning", "id": opaque.item_id, "summary": summary, "encrypted_content": blob}
         )
-        item["encrypted_content"] = opaque.data
-        items.append(item)
         return True
 
     def _call(self, block: ToolCallBlock, *, keeps_id: bool) -> Json:

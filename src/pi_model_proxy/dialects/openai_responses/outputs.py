@@ -6,13 +6,15 @@ the missing end is passed on (Soju06/codex-lb#504, databricks/databricks-ai-brid
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from pi_model_proxy.dialects.names import ToolNames, unwrap_input
 from pi_model_proxy.dialects.openai_responses.lanes import MAX_HELD_CHARS, Lane, Lanes
+from pi_model_proxy.dialects.openai_responses.output import CALLS, Output, Part, Said
 from pi_model_proxy.dialects.openai_responses.payloads import Content, Item, citation, read
+from pi_model_proxy.dialects.openai_responses.sealed import BETWEEN_PARTS, sealed
 from pi_model_proxy.errors import BrokenStream
 from pi_model_proxy.hub import (
     ArgumentsDelta,
@@ -29,69 +31,10 @@ from pi_model_proxy.hub import (
     ToolCallBlock,
 )
 
-__all__ = ["DIALECT", "Output", "Outputs"]
+__all__ = ["DIALECT", "Outputs"]
 
 DIALECT: Final = "openai_responses"
-_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
-_TRANSLATED: Final = _CALLS | {"message", "reasoning"}
-_BETWEEN_PARTS: Final = "\n\n"
-_TAIL_CHARS: Final = 64
-
-Part = tuple[str, int]
-"""What kind of part (`output_text`, `refusal`, `summary`, `content`) and its number."""
-
-
-class Output:
-    """One output item."""
-
-    __slots__ = (
-        "call",
-        "cited",
-        "done",
-        "ids",
-        "lane",
-        "number",
-        "open_part",
-        "pieces",
-        "said",
-        "type",
-        "wrapped",
-    )
-
-    def __init__(self, type_: str, number: int | None) -> None:
-        self.type = type_
-        self.number = number
-        """`output_index`; None from servers that do not number (llama.cpp b11434)."""
-        self.ids: set[str] = set()
-        self.done = False
-        self.lane: Lane | None = None
-        """The block that is being written."""
-        self.open_part: Part | None = None
-        self.said: dict[Part, _Said] = {}
-        self.cited: dict[Part, int] = {}
-        self.call: ToolCallBlock | None = None
-        self.pieces: list[str] = []
-        """A call's arguments so far."""
-        self.wrapped = False
-        """Whether the arguments are those of a function around a custom tool."""
-
-
-class _Said:
-    """How much of a part has been passed on, and how that ended."""
-
-    __slots__ = ("length", "tail")
-
-    def __init__(self) -> None:
-        self.length = 0
-        self.tail = ""
-
-    def add(self, text: str) -> None:
-        self.length += len(text)
-        self.tail = (self.tail + text)[-_TAIL_CHARS:]
-
-    def missing(self, whole: str) -> str:
-        """Return what of `whole` has not been said; nothing when it is another text than the deltas were."""
-        return whole[self.length :] if whole[: self.length].endswith(self.tail) else ""
+_TRANSLATED: Final = CALLS | {"message", "reasoning"}
 
 
 class Outputs:
@@ -122,7 +65,7 @@ class Outputs:
         if known is not None and not known.done and known.type == item.type and item.id in known.ids:
             return  # announced twice
         output = self._add(item.type, number, item)
-        if output.type in _CALLS and item.name:
+        if output.type in CALLS and item.name:
             self._open_call(output, item)
 
     def find(self, type_: str, number: int | None, item_id: str | None) -> Output | None:
@@ -163,7 +106,7 @@ class Outputs:
         """The whole arguments or input of a call came."""
         output = self.find(type_, number, item_id)
         if output is not None and not output.done:
-            self._argue(output, _rest(output, text))
+            self._argue(output, output.rest(text))
 
     def end(self, raw: msgspec.Raw, number: int | None) -> None:
         """An item is complete."""
@@ -197,7 +140,7 @@ class Outputs:
         for output in self._all:
             if output.done:
                 continue
-            if not cut and output.type in _CALLS and not _is_whole(output):
+            if not cut and output.type in CALLS and not output.is_whole:
                 raise BrokenStream(
                     "The provider ended its answer in the middle of a tool call; it must not be run. Try again."
                 )
@@ -272,7 +215,10 @@ class Outputs:
             if output.said:
                 return  # its block has been closed (see `_make_room`): too late for a token
             output.lane = self._open(ReasoningBlock(summary=True))
-        opaque = Opaque(kind="openai_encrypted", data=item.encrypted_content, item_id=item.id)
+        parts = [part.text or "" for part in item.summary or ()]
+        is_summary = not any(kind == "content" for kind, _index in output.said)
+        data = sealed(item.encrypted_content, parts, is_summary=is_summary)
+        opaque = Opaque(kind="openai_encrypted", data=data, item_id=item.id)
         self._lanes.add(output.lane, OpaqueDelta(output.lane.index, opaque), chars=len(opaque.data))
 
     def _finish_call(self, output: Output, item: Item) -> None:
@@ -282,7 +228,7 @@ class Outputs:
         if isinstance(told, dict):
             told = msgspec.json.encode(told).decode()
         if told:
-            self._argue(output, _rest(output, told))
+            self._argue(output, output.rest(told))
 
     def _close(self, output: Output) -> None:
         output.done = True
@@ -306,20 +252,20 @@ class Outputs:
         """Close what a server that does not number its items has left open: it says `done` of all at the end."""
         for output in self._all:
             unnumbered = output.lane is not None and output.number is None
-            if unnumbered and (output.type not in _CALLS or _is_whole(output)):
+            if unnumbered and (output.type not in CALLS or output.is_whole):
                 self._close_lane(output)
 
     def _write(self, output: Output, part: Part, text: str) -> None:
-        if not text or (output.type == "reasoning" and _is_second_telling(output, part)):
+        if not text or (output.type == "reasoning" and output.tells_again(part)):
             return
         if output.lane is None or (output.open_part != part and output.type == "message"):
             self._close_lane(output)
             output.lane = self._open(_stub(part))
             self.has_refusal |= part[0] == "refusal"
         elif output.open_part != part:
-            self._lanes.add(output.lane, TextDelta(output.lane.index, _BETWEEN_PARTS))
+            self._lanes.add(output.lane, TextDelta(output.lane.index, BETWEEN_PARTS))
         output.open_part = part
-        output.said.setdefault(part, _Said()).add(text)
+        output.said.setdefault(part, Said()).add(text)
         self._lanes.add(output.lane, TextDelta(output.lane.index, text), chars=len(text))
 
     def _complete(self, output: Output, part: Part, text: str) -> None:
@@ -379,22 +325,3 @@ def _stub(part: Part) -> Block:
             return TextBlock(text="")
         case kind:
             return ReasoningBlock(summary=kind == "summary")
-
-
-def _is_second_telling(output: Output, part: Part) -> bool:
-    """Tell whether reasoning that came as summary now comes as content too, or the other way round."""
-    return any(kind != part[0] for kind, _index in output.said)
-
-
-def _rest(output: Output, whole: str) -> str:
-    """Return what of a call's arguments the deltas left out; nothing when these were another text."""
-    said = "".join(output.pieces)
-    return whole[len(said) :] if whole.startswith(said) else ""
-
-
-def _is_whole(output: Output) -> bool:
-    """Tell whether a call's arguments can be run; a custom tool's input always can once the answer is over."""
-    if output.type == "custom_tool_call":
-        return True
-    value: Any = read("".join(output.pieces).encode("utf-8", "surrogatepass"), dict)
-    return value is not None

@@ -16,8 +16,10 @@ _STRICT_REFUSED: Final = frozenset({
     "allOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else", "patternProperties",
     "oneOf", "propertyNames", "unevaluatedProperties", "minProperties", "maxProperties", "uniqueItems",
 })  # fmt: skip
-_MAPS_OF_SCHEMAS: Final = frozenset({"properties", "$defs", "definitions"})
+_MAPS_OF_SCHEMAS: Final = frozenset({"properties", "$defs", "definitions", "patternProperties"})
 _LISTS_OF_SCHEMAS: Final = frozenset({"anyOf", "prefixItems"})
+_ALL_LISTS_OF_SCHEMAS: Final = _LISTS_OF_SCHEMAS | {"oneOf", "allOf"}
+_SCHEMAS: Final = frozenset({"items", "additionalProperties", "not", "if", "then", "else"})
 
 
 def tool_parameters(schema: dict[str, Any] | None) -> tuple[dict[str, Any], bool]:
@@ -45,7 +47,31 @@ def tool_parameters(schema: dict[str, Any] | None) -> tuple[dict[str, Any], bool
     root["properties"] = properties
     if required:
         root["required"] = required
-    return root, lost
+    return _with_items(root), lost
+
+
+def _with_items(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return `schema` with every array saying what it holds, if only that this may be anything.
+
+    Vendor's words without: "array schema missing items".
+    """
+    changed = {name: _mended(name, value) for name, value in schema.items()}
+    if _is_of(schema, "array"):
+        changed.setdefault("items", {})
+    return changed
+
+
+def _mended(name: str, value: object) -> object:
+    if name in _MAPS_OF_SCHEMAS and isinstance(value, dict):
+        return {key: _with_items(each) if isinstance(each, dict) else each for key, each in value.items()}
+    if name in _ALL_LISTS_OF_SCHEMAS and isinstance(value, list):
+        return [_with_items(each) if isinstance(each, dict) else each for each in value]
+    return _with_items(value) if name in _SCHEMAS and isinstance(value, dict) else value
+
+
+def _is_of(schema: dict[str, Any], type_: str) -> bool:
+    declared = schema.get("type")
+    return type_ in declared if isinstance(declared, list) else declared == type_
 
 
 def is_strict_schema(schema: object) -> bool:
@@ -61,7 +87,7 @@ def _is_strict(schema: object) -> bool:
         return False
     if _STRICT_REFUSED & schema.keys():
         return False
-    if "properties" in schema or schema.get("type") == "object":
+    if "properties" in schema or _is_of(schema, "object"):
         properties = schema.get("properties")
         if not isinstance(properties, dict) or schema.get("additionalProperties") is not False:
             return False

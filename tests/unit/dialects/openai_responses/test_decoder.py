@@ -188,7 +188,7 @@ def test_summaries_are_one_block_with_their_blob() -> None:
         ReasoningBlock(
             text="one\n\ntwo",
             summary=True,
-            opaque=Opaque(kind="openai_encrypted", data="blob", item_id="rs_1"),
+            opaque=Opaque(kind="openai_encrypted", data="blob#3,3", item_id="rs_1"),
         ),
     )
 
@@ -208,6 +208,10 @@ def test_open_thinking_is_no_summary() -> None:
         [CREATED, added(thought()), delta("reasoning_text", "hm"), done(thought()), completed()]
     )
     assert answer.blocks == (ReasoningBlock(text="hm", summary=False),)
+    sealed = thought(content=[{"type": "reasoning_text", "text": "hm"}], encrypted_content="blob")
+    (block,) = message_of([CREATED, done(sealed), completed()]).blocks
+    assert isinstance(block, ReasoningBlock)
+    assert block.opaque == Opaque(kind="openai_encrypted", data="blob#", item_id="rs_1")
 
 
 def test_hidden_thinking_is_a_block_with_a_blob_only_and_without_one_it_is_nothing() -> None:
@@ -715,3 +719,10 @@ def test_what_is_no_answer_is_a_failure(body: bytes, status: int, words: str) ->
     assert isinstance(event, Failure)
     assert event.error.status == status
     assert words in event.error.message
+
+
+def test_a_custom_call_whose_end_is_never_told_is_whole_when_the_answer_is() -> None:
+    item = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "call_1", "name": "patch", "input": ""}
+    (block,) = message_of([CREATED, added(item), delta("custom_tool_call_input", "{"), completed()]).blocks
+    assert isinstance(block, ToolCallBlock)
+    assert block.arguments == "{"

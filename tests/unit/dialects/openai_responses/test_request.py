@@ -268,7 +268,7 @@ def test_text_and_refusals_of_one_turn_are_one_message_without_an_id() -> None:
 
 def _thought(item_id: str | None, *rest: Block) -> Turn:
     opaque = Opaque(kind="openai_encrypted", data="blob", item_id=item_id)
-    return Turn(role="assistant", blocks=(ReasoningBlock(opaque=opaque), *rest))
+    return Turn(role="assistant", blocks=(ReasoningBlock(opaque=opaque, at="messages[5].content[0]"), *rest))
 
 
 def test_thinking_that_led_to_nothing_is_left_out() -> None:
@@ -276,14 +276,14 @@ def test_thinking_that_led_to_nothing_is_left_out() -> None:
     assert [item.get("type") for item in items] == [None, None]
 
 
-def test_thinking_is_sent_once_and_without_an_id_it_never_had() -> None:
+def test_thinking_is_sent_once_and_never_without_its_id() -> None:
     say = TextBlock(text="t")
-    turns = (USER, _thought("rs_1", say), USER, _thought("rs_1", say), USER, _thought(None, say), USER)
-    thoughts = [item for item in encoded(request(turns=turns))["input"] if item.get("type") == "reasoning"]
-    assert thoughts == [
-        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "blob"},
-        {"type": "reasoning", "summary": [], "encrypted_content": "blob"},
-    ]
+    nameless = _thought(None, say)
+    turns = (USER, _thought("rs_1", say), USER, _thought("rs_1", say), USER, nameless, USER)
+    out = sent(request(turns=turns))
+    thoughts = [item for item in json.loads(out.body)["input"] if item.get("type") == "reasoning"]
+    assert thoughts == [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "blob"}]
+    assert out.dropped == ("messages[5].content[0]",)
 
 
 @pytest.mark.parametrize("item_id", ["ctc_1", "toolu_1", None])
@@ -458,6 +458,7 @@ def test_alternatives_at_the_root_are_listed() -> None:
             True,
         ),
         ({"type": "object"}, False),
+        ({"type": ["object", "null"]}, False),
         (None, False),
         (True, False),
     ],

@@ -109,7 +109,8 @@ def _thinking(opaque: Opaque | None) -> Turn:
     return Turn(
         role="assistant",
         blocks=(
-            ReasoningBlock(text="why", opaque=opaque, summary=True, at="messages[1].content[0]"),
+            # An Anthropic client does not say whether thinking is a summary.
+            ReasoningBlock(text="why", opaque=opaque, at="messages[1].content[0]"),
             ToolCallBlock(id="call_1", name="f", arguments="{}", item_id="fc_9"),
         ),
     )
