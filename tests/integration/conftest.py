@@ -5,30 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.gateway_process import GatewayProcess, running_gateway
-from support.strict_provider import MODELS, StrictProvider
+from support.strict_provider import StrictProvider
 
 COST = {"input": 1.0, "output": 2.0, "cacheRead": 0.1, "cacheWrite": 1.25}
 KEY = "sk-provider-secret-1234567890"
-
-
-def stub_models() -> list[dict[str, Any]]:
-    """Return a models.json list with every model the strict provider has."""
-    return [
-        {
-            "id": model.id,
-            "name": f"Stub {model.id}",
-            "input": ["text", "image"],
-            "cost": COST,
-            "contextWindow": 200_000,
-            "maxTokens": 64_000,
-        }
-        for model in MODELS
-    ]
 
 
 def write_agent_dir(folder: Path, provider: StrictProvider) -> Path:
@@ -68,4 +52,6 @@ def gateway(provider: StrictProvider, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(autouse=True)
 def _fresh_diary(request: pytest.FixtureRequest) -> None:
     if "provider" in request.fixturenames:
-        request.getfixturevalue("provider").diary.clear()
+        running = request.getfixturevalue("provider")
+        running.diary.clear()
+        running.drop_turns()

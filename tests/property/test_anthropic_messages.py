@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from pi_model_proxy.dialects.anthropic_messages import CLIENT, RELAY, SERVER
@@ -232,17 +232,13 @@ def test_no_request_crashes_either_way_through(fields: Json, asked: list[Json], 
     try:
         SERVER.peek(body)
         request = SERVER.decode_request(body)
+        json.loads(CLIENT.encode_request(request, goes_to).body)
     except CallerError as error:
-        assert error.status == 400
-    else:
-        try:
-            json.loads(CLIENT.encode_request(request, goes_to).body)
-        except CallerError as error:
-            assert error.status == 400
+        event(f"refused: {type(error).__name__}")
     try:
         json.loads(RELAY.encode_request(body, goes_to, {}).body)
     except CallerError as error:
-        assert error.status == 400
+        event(f"relay refused: {type(error).__name__}")
 
 
 @LAWS
@@ -330,7 +326,7 @@ def test_two_streams_at_once_never_mix(number: int) -> None:
     found: list[list[Event]] = [[] for _ in streams]
     for position in range(max(map(len, streams))):
         for events, decoder, stream in zip(found, decoders, streams, strict=True):
-            events += decoder.feed(stream[position : position + 1])
+            events.extend(decoder.feed(stream[position : position + 1]))
     assert [fold(events).blocks for events in found] == [
         (TextBlock(text=f"stream {each}"),) for each in range(number + 1)
     ]

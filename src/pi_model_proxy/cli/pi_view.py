@@ -48,7 +48,6 @@ async def _look(configuration: Configuration, environment: Environment) -> tuple
     async with AsyncExitStack() as stack:
         pi_files = PiFiles(pi_files_settings(settings, environment), post=_no_network)
         stack.push_async_callback(pi_files.close)
-        await pi_files.start()
         open_more = sources_beside_pi(settings)
         more = await open_more(stack) if open_more else ()
         snapshot = await pi_files.ready()

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import Final
 
 from pi_model_proxy.cli.arguments import Parser, add_settings, inputs_from
 from pi_model_proxy.cli.banner import Banner
 from pi_model_proxy.cli.console import Console
 from pi_model_proxy.cli.pi_view import sources_beside_pi
 from pi_model_proxy.config import Environment, SettingsWatcher, check_model_names
+from pi_model_proxy.sources import Problem
 
 __all__ = ["parser", "run"]
+
+SHOWN: Final = {
+    "error": {"error"},
+    "warning": {"error", "warning"},
+    "info": {"error", "warning", "note"},
+    "debug": {"error", "warning", "note"},
+}
+"""What the console tells at each `logLevel`."""
 
 DESCRIPTION = """\
 Start the server in the foreground. It serves every model that pi has a key or
@@ -71,10 +81,14 @@ def run(arguments: Namespace, console: Console, environment: Environment) -> int
             console.line(text)
         console.flush()
 
+    def complain(problem: Problem) -> None:
+        if problem.severity in SHOWN[watcher.current.log_level]:
+            console.complain_of(problem)
+
     return serve(
         watcher,
         environment,
         announce=announce,
-        complain=lambda sentence: console.complain("error", sentence),
+        complain=complain,
         more_sources=sources_beside_pi(watcher.current),
     )

@@ -73,6 +73,10 @@ class AnswerContext(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch."""
     wants_usage: bool = True
     """Chat streams: whether the caller asked for the usage chunk."""
+    shows_reasoning: bool = True
+    """Whether the caller is shown the model's thinking (Messages: only when asked for)."""
+    names: ToolNames = NO_NAMES
+    """How the request spelt tool names (`Outgoing.names`), for a relay to restore them."""
     target: Target
 
 
@@ -173,6 +177,10 @@ class ServerHalf(Protocol):
         Raises:
             BadRequest: names the JSON path. Lenient: unknown fields are kept or listed, never refused.
         """
+        ...
+
+    def shows_reasoning(self, request: Request) -> bool:
+        """Tell whether this caller is to see the model's thinking."""
         ...
 
     def stream_encoder(self, context: AnswerContext) -> StreamEncoder: ...

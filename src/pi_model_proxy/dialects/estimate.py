@@ -17,7 +17,6 @@ from pi_model_proxy.hub import (
     DataSource,
     DocumentBlock,
     ImageBlock,
-    RawBlock,
     ReasoningBlock,
     RefusalBlock,
     Request,
@@ -80,7 +79,6 @@ def _tool_tokens(tool: Tool) -> int:
 
 
 def _block_tokens(block: Block) -> int:
-    tokens = 0
     match block:
         case TextBlock(text=text) | RefusalBlock(text=text):
             tokens = _text_tokens(text)
@@ -97,8 +95,8 @@ def _block_tokens(block: Block) -> int:
             tokens = _text_tokens(f"{block.name or ''}{block.context or ''}") + _document_tokens(source)
         case AudioBlock(data=data):
             tokens = _bytes_tokens(len(data), AUDIO_BYTES_PER_TOKEN)
-        case RawBlock(data=data):
-            tokens = _text_tokens(data)
+        case _:
+            tokens = _text_tokens(block.data)
     return BLOCK_TOKENS + tokens
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NoReturn
 
 from pi_model_proxy.errors import UnsupportedFeature
 from pi_model_proxy.hub import Request, Target
@@ -41,7 +41,7 @@ class Losses:
             self.refuse(path, why=why)
         self._paths[path] = None
 
-    def refuse(self, path: str, *, why: str = "") -> None:
+    def refuse(self, path: str, *, why: str = "") -> NoReturn:
         """Refuse the request because of what stands at `path`.
 
         Raises:

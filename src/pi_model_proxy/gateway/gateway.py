@@ -11,6 +11,8 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
 
+import msgspec
+
 from pi_model_proxy.catalog import cost_of
 from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.table import DIALECTS
@@ -29,7 +31,7 @@ from pi_model_proxy.gateway.caller import Call, Caller
 from pi_model_proxy.gateway.counting import count_tokens
 from pi_model_proxy.gateway.headers import DROPPED_HEADER, MAX_HOPS, dropped_value, hop_chain, passed_back
 from pi_model_proxy.gateway.listing import Listing, revision_of
-from pi_model_proxy.gateway.plan import Plan, build_target
+from pi_model_proxy.gateway.plan import Plan
 from pi_model_proxy.gateway.redact import Redactor
 from pi_model_proxy.gateway.settings import AnswerSettings
 from pi_model_proxy.ledger import Entry, Recorder
@@ -131,12 +133,12 @@ class Gateway:
         )
         entry.model, entry.provider = choice.entry.ref, choice.entry.offer.model.provider
         client = choice.entry.client()
-        target = build_target(
-            choice.entry,
+        target = msgspec.structs.replace(
+            choice.entry.target,
+            public_model=peek.model or choice.entry.ref,
             level=choice.level,
             auto_cache=settings.prompt_cache == "auto",
             strict=call.strict,
-            asked=peek.model,
         )
         return Plan(call=call, peek=peek, dialect=row, entry=choice.entry, client=client, target=target)
 
@@ -153,7 +155,7 @@ class Gateway:
         self, plan: Plan, caller: Caller, entry: Entry, deadlines: Deadlines, pacing: Pacing
     ) -> None:
         opened = await self._attempts.open(plan, entry, deadlines)
-        context = self._context(plan)
+        context = self._context(plan, opened)
         headers = self._headers(plan, opened, entry) | {
             "content-type": "text/event-stream; charset=utf-8",
             "cache-control": "no-cache",
@@ -189,7 +191,7 @@ class Gateway:
     async def _plain(self, plan: Plan, caller: Caller, entry: Entry, deadlines: Deadlines) -> None:
         opened = await self._attempts.open(plan, entry, deadlines)
         try:
-            body, facts = await plain_answer(plan, opened, self._context(plan))
+            body, facts = await plain_answer(plan, opened, self._context(plan, opened))
         except BaseException:
             opened.response.abort()
             raise
@@ -201,12 +203,14 @@ class Gateway:
         await caller.start(200, headers)
         await caller.write(body, last=True)
 
-    def _context(self, plan: Plan) -> AnswerContext:
+    def _context(self, plan: Plan, opened: Opened) -> AnswerContext:
         return AnswerContext(
             model=plan.target.public_model,
             answer_id=secrets.token_hex(12),
             created=int(time.time()),
             wants_usage=plan.peek.wants_usage,
+            shows_reasoning=plan.relays or plan.server.shows_reasoning(plan.decoded()),
+            names=opened.outgoing.names,
             target=plan.target,
         )
 

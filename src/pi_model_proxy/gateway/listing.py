@@ -8,9 +8,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pi_model_proxy.catalog import Model
 from pi_model_proxy.dialects.base import ClientHalf
 from pi_model_proxy.dialects.table import CLIENTS
 from pi_model_proxy.errors import KindNotServed, UnknownModel
+from pi_model_proxy.hub import Target
+from pi_model_proxy.providers import detected_compat
 from pi_model_proxy.routing import Directory
 from pi_model_proxy.sources import ModelSource, Offer, Problem
 
@@ -26,6 +29,8 @@ class Entry(msgspec.Struct, frozen=True):
     source: ModelSource
     own: bool
     """True when its base URL is this very gateway."""
+    target: Target
+    """What a codec must know of the model; a request adds what it asks for."""
 
     @property
     def ref(self) -> str:
@@ -72,13 +77,40 @@ class Entry(msgspec.Struct, frozen=True):
         return CLIENTS[model.api]
 
 
+_VENDORS: Final = {
+    "anthropic-messages": "//api.anthropic.com",
+    "openai-responses": "//api.openai.com",
+    "openai-completions": "//api.openai.com",
+}
+
+
+def target_of(model: Model) -> Target:
+    """Return what a codec must know of `model`; detected quirks give way to written ones."""
+    vendor = _VENDORS.get(model.api)
+    return Target(
+        provider=model.provider,
+        model=model.id,
+        public_model=model.ref,
+        kind=model.api,
+        reasoning=model.reasoning,
+        thinking_levels=model.thinking_level_map,
+        takes_images="image" in model.input,
+        max_output=model.max_tokens,
+        context_tokens=model.context_window,
+        compat={**detected_compat(model.provider, model.base_url, model.api, model.id), **model.compat},
+        sampling_params=model.sampling_params,
+        sampling_params_by_level=model.sampling_params_by_thinking_level,
+        hosted_by_vendor=vendor is not None and vendor in model.base_url,
+    )
+
+
 class Listing:
     """All sources' offers at one moment, with a directory over them."""
 
     def __init__(self, sources: Sequence[ModelSource], own_addresses: tuple[tuple[str, int], ...]) -> None:
         self.revision = revision_of(sources, own_addresses)
         self.entries: tuple[Entry, ...] = tuple(
-            Entry(offer, source, is_own(offer.model.base_url, own_addresses))
+            Entry(offer, source, is_own(offer.model.base_url, own_addresses), target_of(offer.model))
             for source in sources
             if source.alive()
             for offer in source.snapshot.offers

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from pi_model_proxy.dialects.base import ClientHalf, Outgoing, Peek, ServerHalf, StreamDecoder
@@ -13,9 +11,9 @@ from pi_model_proxy.gateway.caller import Call
 from pi_model_proxy.gateway.listing import Entry
 from pi_model_proxy.gateway.stopped import StoppedDecoder, Stopping
 from pi_model_proxy.hub import Event, Identity, ImageBlock, Request, Target
-from pi_model_proxy.providers import RequestTraits, detected_compat, request_headers, wants_traits
+from pi_model_proxy.providers import RequestTraits, request_headers, wants_traits
 
-__all__ = ["Plan", "build_target"]
+__all__ = ["Plan"]
 
 
 class Plan(msgspec.Struct, kw_only=True):
@@ -92,36 +90,3 @@ class Plan(msgspec.Struct, kw_only=True):
             session=request.cache_key or "",
         )
         return request_headers(self.target.provider, base_url, traits)
-
-
-def build_target(
-    entry: Entry, *, level: str | None, auto_cache: bool, strict: bool, asked: str | None
-) -> Target:
-    """Return what a codec must know of the model behind `entry`."""
-    model = entry.offer.model
-    detected = detected_compat(model.provider, model.base_url, model.api, model.id)
-    return Target(
-        provider=model.provider,
-        model=model.id,
-        public_model=asked or model.ref,
-        kind=model.api,
-        reasoning=model.reasoning,
-        thinking_levels=model.thinking_level_map,
-        takes_images="image" in model.input,
-        max_output=model.max_tokens,
-        context_tokens=model.context_window,
-        compat={**detected, **model.compat},
-        sampling_params=model.sampling_params,
-        sampling_params_by_level=model.sampling_params_by_thinking_level,
-        level=level,
-        auto_cache=auto_cache,
-        strict=strict,
-        hosted_by_vendor=_HOSTS.get(model.api, "\0") in model.base_url,
-    )
-
-
-_HOSTS: Mapping[str, str] = {
-    "anthropic-messages": "//api.anthropic.com",
-    "openai-responses": "//api.openai.com",
-    "openai-completions": "//api.openai.com",
-}

@@ -99,7 +99,7 @@ class JsonlLog:
             if not self._broken:
                 self._broken = True
                 self._complain(
-                    f"The request log {self._path} cannot be written ({error.strerror}); requests are served without it."
+                    f"the request log cannot be written ({error.strerror}); requests are served without it"
                 )
         else:
             self._broken = False

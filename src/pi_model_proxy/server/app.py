@@ -31,6 +31,7 @@ from pi_model_proxy.server.exchange import CLIENT_LEFT, Exchange, Receive, Scope
 from pi_model_proxy.server.models import is_anthropic
 from pi_model_proxy.server.routes import Handler, Route, find_route
 from pi_model_proxy.server.state import ServerState
+from pi_model_proxy.sources import Problem
 
 __all__ = ["App"]
 
@@ -92,6 +93,15 @@ class App:
             return
         self.state.answered += 1
         self.state.gateway.recorder.settle(entry)
+        if self.state.settings().log_level == "debug":
+            what = f"{entry.status} in {entry.latency_ms:.1f} ms"
+            self.state.tell(
+                Problem(
+                    where=f"{entry.method} {entry.path}",
+                    what=f"{what}, {entry.model or entry.error}",
+                    severity="note",
+                )
+            )
 
     async def _admit(self, exchange: Exchange, route: Route | None) -> None:
         settings = self.state.settings()

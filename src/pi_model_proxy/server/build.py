@@ -15,13 +15,14 @@ from pi_model_proxy.config import (
     SettingsWatcher,
     pi_files_settings,
     read_environment,
+    sentence,
 )
 from pi_model_proxy.gateway import Gateway
 from pi_model_proxy.ledger import JsonlLog, LogSettings
 from pi_model_proxy.server.app import App
 from pi_model_proxy.server.exchange import Receive, Scope, Send
 from pi_model_proxy.server.state import ServerState
-from pi_model_proxy.sources import ModelSource, PiFiles
+from pi_model_proxy.sources import ModelSource, PiFiles, Problem
 from pi_model_proxy.transport.aiohttp_client import AiohttpTransport
 
 __all__ = ["House", "MoreSources", "MountedApp", "create_app"]
@@ -42,7 +43,7 @@ class House:
         self,
         settings: Callable[[], Settings],
         environment: Environment,
-        complain: Callable[[str], None],
+        complain: Callable[[Problem], None],
         more_sources: MoreSources | None = None,
     ) -> None:
         self._settings = settings
@@ -57,7 +58,7 @@ class House:
         ca_file = str(settings.ca_file) if settings.ca_file else None
         transport = AiohttpTransport(self._environment, ca_file=ca_file)
         self._stack.push_async_callback(transport.close)
-        recorder = JsonlLog(self._log_settings, self._complain)
+        recorder = JsonlLog(self._log_settings, self._complain_of_log)
         self._stack.callback(recorder.close)
         self.pi_files = PiFiles(pi_files_settings(self._settings(), self._environment), post=transport.post)
         self._stack.push_async_callback(self.pi_files.close)
@@ -67,7 +68,7 @@ class House:
             settings=self._current, sources=(self.pi_files, *more), transport=transport, recorder=recorder
         )
         self._last = settings
-        return App(ServerState(gateway, self._current))
+        return App(ServerState(gateway, self._current, tell=self._complain))
 
     async def __aexit__(self, *_: object) -> None:
         """Finish what has begun (a token refresh, log lines) and close everything."""
@@ -80,6 +81,11 @@ class House:
             self._last = settings
             self.pi_files.configure(pi_files_settings(self._settings(), self._environment))
         return settings
+
+    def _complain_of_log(self, text: str) -> None:
+        self._complain(
+            Problem(where=str(self._settings().log_path), what=text, fix="see logPath", severity="warning")
+        )
 
     def _log_settings(self) -> LogSettings:
         settings = self._settings()
@@ -122,13 +128,17 @@ class MountedApp:
 
 
 def create_app(
-    flags: Mapping[str, str | bool] | None = None, *, config_file: str | None = None
+    flags: Mapping[str, str | bool] | None = None,
+    *,
+    config_file: str | None = None,
+    more_sources: MoreSources | None = None,
 ) -> MountedApp:
     """Return the gateway as an ASGI application to mount.
 
     Args:
-        flags: settings by their Python names, as the command line would give them (`{"demo": True}`).
+        flags: settings by their Python names, as the command line would give them (`{"strict": True}`).
         config_file: another file than `~/.pi/model-proxy.json`.
+        more_sources: opens model sources beside pi's files (`pi_model_proxy.demo.open_demo`, say).
 
     Raises:
         ConfigError: the settings cannot be used.
@@ -140,4 +150,7 @@ def create_app(
         watcher.refresh()
         return watcher.current
 
-    return MountedApp(House(current, environment, lambda text: print(text, file=sys.stderr)))  # noqa: T201 - a library has no console of its own
+    def complain(problem: Problem) -> None:
+        sys.stderr.write(f"pi-model-proxy: {problem.severity}: {sentence(problem)}\n")
+
+    return MountedApp(House(current, environment, complain, more_sources))

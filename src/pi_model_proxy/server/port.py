@@ -18,7 +18,12 @@ _LISTENING: Final = "0A"
 
 
 class PortError(Exception):
-    """The address cannot be listened on; the text says why and what to do."""
+    """The address cannot be listened on; the text says why."""
+
+    def __init__(self, why: str, *, fix: str) -> None:
+        super().__init__(why)
+        self.fix = fix
+        """What to do about it."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -32,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise PortError(f"{host!r} is not an address of this machine; choose another with --host.") from error
+        raise PortError("not an address of this machine", fix="choose another with --host") from error
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -40,17 +45,21 @@ def bind(host: str, port: int) -> socket.socket:
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        raise PortError(_reason(error, host, port)) from error
+        raise _refusal(error, host, port) from error
     sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
     return sock
 
 
-def _reason(error: OSError, host: str, port: int) -> str:
+def _refusal(error: OSError, host: str, port: int) -> PortError:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} is taken by {holder(host, port)}; choose another with --port, or stop it."
+        return PortError(
+            f"the port is taken by {holder(host, port)}", fix="choose another with --port, or stop it"
+        )
     if error.errno == errno.EACCES:
-        return f"port {port} needs more rights than this user has; choose one above 1023 with --port."
-    return f"cannot listen on {host} port {port}: {error.strerror}; choose another with --host or --port."
+        return PortError(
+            "this port needs more rights than this user has", fix="choose one above 1023 with --port"
+        )
+    return PortError(f"cannot listen there: {error.strerror}", fix="choose another with --host or --port")
 
 
 def holder(host: str, port: int) -> str:

@@ -15,12 +15,14 @@ from typing import Final
 import msgspec
 
 from pi_model_proxy.config import CHECK_INTERVAL_S, Environment, Settings, SettingsWatcher
+from pi_model_proxy.credentials import release_held_locks
 from pi_model_proxy.errors import CredentialError
 from pi_model_proxy.gateway import Listing
 from pi_model_proxy.server.app import App
 from pi_model_proxy.server.build import House, MoreSources
 from pi_model_proxy.server.port import PortError, bind
 from pi_model_proxy.server.protocol import Connections, protocol_factory
+from pi_model_proxy.sources import Problem
 
 __all__ = ["DRAIN_S", "Announcement", "serve"]
 
@@ -52,7 +54,9 @@ class _Server:
         self._stop = asyncio.Event()
         self._started_s = time.monotonic()
 
-    async def run(self, announce: Callable[[Announcement], None], complain: Callable[[str], None]) -> None:
+    async def run(
+        self, announce: Callable[[Announcement], None], complain: Callable[[Problem], None]
+    ) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
@@ -73,11 +77,13 @@ class _Server:
 
     def _signalled(self) -> None:
         if self._stop.is_set():
+            # No clean-up will run: a lock of pi's left behind would keep pi waiting for half a minute.
+            release_held_locks()
             os._exit(EXIT_NOW)
         self._stop.set()
 
     async def _keep(
-        self, app: App, announce: Callable[[Announcement], None], complain: Callable[[str], None]
+        self, app: App, announce: Callable[[Announcement], None], complain: Callable[[Problem], None]
     ) -> None:
         """Announce once everything has been read, then follow the configuration file."""
         await self._house.pi_files.ready()
@@ -95,11 +101,14 @@ class _Server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
+        known = self._watcher.problems
         while True:
             await asyncio.sleep(CHECK_INTERVAL_S)
             if self._watcher.refresh():
                 for problem in self._watcher.problems:
-                    complain(f"{problem.where}: {problem.what}" + (f"; {problem.fix}" if problem.fix else ""))
+                    if problem not in known:
+                        complain(problem)
+                known = self._watcher.problems
 
     async def _drain(self) -> None:
         """Let running answers end, but not for ever."""
@@ -127,19 +136,24 @@ def serve(
     environment: Environment,
     *,
     announce: Callable[[Announcement], None],
-    complain: Callable[[str], None],
+    complain: Callable[[Problem], None],
     more_sources: MoreSources | None = None,
 ) -> int:
     """Serve until a signal says stop; return the exit status.
 
     `announce` is called once, when models can be asked; `complain` whenever something is wrong
-    that a user should know (one sentence). The first SIGTERM or SIGINT drains, a second ends at once.
+    that a user should know (with `logLevel` `debug`, for each request too). The first SIGTERM or SIGINT
+    drains, a second ends at once.
     """
     settings = watcher.current
     try:
         sock = bind(settings.host, settings.port)
     except PortError as error:
-        complain(str(error))
+        complain(
+            Problem(
+                where=f"{settings.host}:{settings.port}", what=str(error), fix=error.fix, severity="error"
+            )
+        )
         return EXIT_FAILED
     house = House(lambda: watcher.current, environment, complain, more_sources)
 
@@ -150,7 +164,7 @@ def serve(
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run())
     except CredentialError as error:
-        complain(error.message)
+        complain(Problem(where="start", what=error.message, severity="error"))
         return EXIT_FAILED
     finally:
         sock.close()

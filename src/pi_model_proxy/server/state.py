@@ -10,6 +10,7 @@ from pi_model_proxy import __version__
 from pi_model_proxy.config import Settings
 from pi_model_proxy.gateway import Gateway
 from pi_model_proxy.limits import SlidingWindow
+from pi_model_proxy.sources import Problem
 
 __all__ = ["ServerState"]
 
@@ -17,8 +18,12 @@ __all__ = ["ServerState"]
 class ServerState:
     """Shared by every request of one server."""
 
-    def __init__(self, gateway: Gateway, settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self, gateway: Gateway, settings: Callable[[], Settings], *, tell: Callable[[Problem], None]
+    ) -> None:
         self.gateway = gateway
+        self.tell = tell
+        """Says something on the console."""
         self.settings = settings
         self.window = SlidingWindow()
         self.started_s = time.monotonic()

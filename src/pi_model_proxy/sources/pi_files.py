@@ -43,7 +43,18 @@ FAILED_COMMAND_RETRY_S: Final = 30.0
 REFUSED_PAUSE_S: Final = 30.0
 """For this long after an upstream refused a command's fresh value, it is not run again because of a 401."""
 
+LEASE_S: Final = 0.1
+"""How long a lease is handed out again without a look at the files; a refusal always looks."""
+
 SYSTEM_CLOCK: Final = Clock()
+
+
+class _Leased(msgspec.Struct, frozen=True):
+    """A lease and how long it may be handed out again."""
+
+    lease: Lease
+    standing: Standing
+    until_s: float
 
 
 class PiFilesSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +94,8 @@ class PiFiles:
         self._failures: Mapping[str, str] = {}
         self._retry_commands_s = 0.0
         self._refused: dict[str, tuple[str, float]] = {}
+        self._leased: dict[str, _Leased] = {}
+        """By public model name; bounded by the models there are, emptied when the files change."""
 
     async def start(self) -> None:
         """Begin reading in a thread and watch the files from then on; returns at once."""
@@ -144,6 +157,17 @@ class PiFiles:
         Raises:
             CredentialError: there is no credential, or it cannot be used; the message says what to do.
         """
+        now_s = self._clock.monotonic_s()
+        held = self._leased.get(model.ref)
+        if held is not None and now_s < held.until_s and held.standing is self._standing and not self._stale:
+            return held.lease
+        lease = await self._new_lease(model)
+        # pi may renew a login at any moment, so a login's lease is never older than the file.
+        if self._standing is not None and lease.account != "oauth":
+            self._leased[model.ref] = _Leased(lease, self._standing, now_s + LEASE_S)
+        return lease
+
+    async def _new_lease(self, model: Model) -> Lease:
         standing = await self._up_to_date()
         provider, account = self._account_of(standing, model)
         login = account.login
@@ -160,7 +184,8 @@ class PiFiles:
         Raises:
             CredentialError: the refresh itself failed.
         """
-        another = await self.lease(model)
+        self._leased.pop(model.ref, None)
+        another = await self._new_lease(model)
         if another.token != refused.token:
             return another
         standing = await self._up_to_date()
@@ -264,6 +289,7 @@ class PiFiles:
             self._failures = self._refresher.failures()
             standing, self._snapshot = await asyncio.to_thread(self._look, self._settings)
             self._standing = standing
+            self._leased.clear()
             self._refresher.forget_outdated(standing.state.entries)
             pause_s = WATCH_S if standing.is_waiting else FAILED_COMMAND_RETRY_S
             self._retry_commands_s = self._clock.monotonic_s() + pause_s

@@ -65,8 +65,9 @@ class Heard:
         turn: dict[str, Any] = {"role": "assistant", "content": self.text or None}
         if calls:
             turn["tool_calls"] = calls
-        if echo and self.reasoning:
-            turn |= {"reasoning_content": self.reasoning, "reasoning_details": self.details}
+        if echo:
+            said = {"reasoning_content": self.reasoning, "reasoning_details": self.details}
+            turn |= {name: value for name, value in said.items() if value}
         return turn
 
 

@@ -175,6 +175,13 @@ class StrictProvider:
         """Return how many turns have not been taken."""
         return len(self._turns)
 
+    def drop_turns(self) -> int:
+        """Forget what is queued, so that one test's leftovers do not reach the next; return how many there were."""
+        with self._lock:
+            dropped = len(self._turns)
+            self._turns.clear()
+            return dropped
+
     def open_gate(self, gate: str = "gate") -> None:
         """Let answers pass that wait at this gate, now and later."""
         assert self._loop is not None, "the provider is not running"

@@ -29,7 +29,7 @@ class FakeServer:
         environment: Environment,
         *,
         announce: Callable[[Announcement], None],
-        complain: Callable[[str], None],
+        complain: Callable[[Problem], None],
         more_sources: MoreSources | None,
     ) -> int:
         self.watcher, self.more_sources = watcher, more_sources
@@ -39,7 +39,7 @@ class FakeServer:
                 url="http://127.0.0.1:4711", settings=watcher.current, listing=found, ready_after_s=0.1
             )
         )
-        complain("port 1 is taken by sshd")
+        complain(Problem(where="127.0.0.1:1", what="the port is taken by sshd", severity="error"))
         return 7
 
 
@@ -68,7 +68,7 @@ def test_without_a_command_it_serves(
     captured = capsys.readouterr()
     assert " at http://127.0.0.1:4711" in captured.out
     assert "Models    1 of groq" in captured.out
-    assert captured.err == "pi-model-proxy: error: port 1 is taken by sshd\n"
+    assert captured.err == "pi-model-proxy: error: 127.0.0.1:1: the port is taken by sshd\n"
 
 
 def test_the_banner_tells_of_the_configuration_the_files_and_the_names(

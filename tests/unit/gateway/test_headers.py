@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pi_model_proxy.gateway.headers import dropped_value, hop_chain, join_betas, passed_back
 
 UPSTREAM = {

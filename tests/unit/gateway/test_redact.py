@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pi_model_proxy.gateway import Redactor
 
 

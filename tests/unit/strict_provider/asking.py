@@ -110,3 +110,12 @@ def get(provider: StrictProvider, path: str, headers: dict[str, str] | None = No
         return receive(connection)
     finally:
         connection.close()
+
+
+def text_of(dialect: str, body: Any) -> str:
+    """The visible text of a whole answer."""
+    if dialect == "chat":
+        return str(body["choices"][0]["message"]["content"])
+    if dialect == "messages":
+        return "".join(block.get("text", "") for block in body["content"])
+    return "".join(part["text"] for item in body["output"] for part in item.get("content", []))

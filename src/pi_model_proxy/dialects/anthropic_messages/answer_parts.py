@@ -32,7 +32,7 @@ _raw_decoder = msgspec.json.Decoder(msgspec.Raw)
 def hides_reasoning(context: AnswerContext) -> bool:
     """Tell whether thinking stays out of the answer: the caller asked for none, in its body or by the model's name."""
     # The field is read softly until `AnswerContext` has it; shown is the default.
-    return not getattr(context, "shows_reasoning", True) and context.target.level in {None, "off"}
+    return not context.shows_reasoning and context.target.level in {None, "off"}
 
 
 def message_id(upstream_id: str, context: AnswerContext) -> str:

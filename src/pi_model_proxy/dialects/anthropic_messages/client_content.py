@@ -19,7 +19,6 @@ from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, wrap_input
 from pi_model_proxy.dialects.surrogates import clean_json, clean_text
 from pi_model_proxy.hub import (
-    AudioBlock,
     Block,
     CacheMark,
     DataSource,
@@ -110,7 +109,7 @@ class ContentWriter:
                 written = self._result(block)
             case RawBlock(data=data):
                 written = clean_json(_object_decoder.decode(data))
-            case AudioBlock():
+            case _:
                 self._losses.refuse(block.at, why="the provider takes no audio")
         return [] if written is None else [_marked(written, mark)]
 

@@ -5,7 +5,7 @@ Source: dialects.md §2.1 (`message`), §6.1 (200 with an error body).
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -43,7 +43,6 @@ class WholeMessage(msgspec.Struct):
 
 
 _message_decoder = msgspec.json.Decoder(WholeMessage)
-_any_decoder = msgspec.json.Decoder()
 _NOT_A_MESSAGE: Final = (
     "The provider answered 200 with something that is no message; check the provider's base URL."
 )
@@ -51,12 +50,13 @@ _NOT_A_MESSAGE: Final = (
 
 def read_message(body: bytes) -> WholeMessage | UpstreamError:
     """Return the answer, or what went wrong when it is none."""
+    body = mend_body(body)
     try:
-        message = _message_decoder.decode(mend_body(body))
+        message = _message_decoder.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return BrokenStream(f"{_NOT_A_MESSAGE} ({error})")
     if message.type == "error" or (message.content is None and _says_error(message)):
-        return error_from_payload(_payload(body), family=FAMILY)
+        return error_from_payload(msgspec.json.decode(body), family=FAMILY)
     if message.content is None or message.stop_reason is None:
         return BrokenStream(_NOT_A_MESSAGE)
     return message
@@ -64,13 +64,6 @@ def read_message(body: bytes) -> WholeMessage | UpstreamError:
 
 def _says_error(message: WholeMessage) -> bool:
     return isinstance(message.error, msgspec.Raw) and bytes(message.error) not in {b"null", b"false", b'""'}
-
-
-def _payload(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    try:
-        return _any_decoder.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
 
 
 def decode_message(body: bytes, names: ToolNames) -> list[Event]:

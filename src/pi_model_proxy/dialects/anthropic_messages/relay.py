@@ -9,7 +9,6 @@ from pi_model_proxy.dialects.anthropic_messages import relay_request
 from pi_model_proxy.dialects.anthropic_messages.relay_stream import MessagesPipe, relay_message
 from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
 from pi_model_proxy.dialects.base import AnswerContext, Facts, Outgoing, Pipe
-from pi_model_proxy.dialects.names import NO_NAMES, ToolNames
 from pi_model_proxy.hub import Target
 
 __all__ = ["RELAY", "MessagesRelay"]
@@ -32,15 +31,13 @@ class MessagesRelay:
         """
         return relay_request.encode_count(body, target, headers)
 
-    def stream_pipe(self, context: AnswerContext, names: ToolNames = NO_NAMES) -> Pipe:
-        """Return a pipe for one answer; `names` are those of its request (`Outgoing.names`)."""
-        return MessagesPipe(context, names)
+    def stream_pipe(self, context: AnswerContext) -> Pipe:
+        """Return a pipe for one answer."""
+        return MessagesPipe(context, context.names)
 
-    def message(
-        self, body: bytes, context: AnswerContext, names: ToolNames = NO_NAMES
-    ) -> tuple[bytes, Facts]:
-        """See `Relay.message`; `names` are those of the request."""
-        return relay_message(body, context, names)
+    def message(self, body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
+        """See `Relay.message`."""
+        return relay_message(body, context, context.names)
 
 
 RELAY: Final = MessagesRelay()

@@ -124,7 +124,7 @@ class MessagesPipe:
             and data[-1:] == b"}"
         ):
             # By far the most events; nothing in them concerns us but that they are whole.
-            _delta_decoder.decode(data)
+            data = _checked(data)
             return encode_frame(escape_separators(data), event=b"content_block_delta")
         if not data or data == _END_MARK:
             return b""
@@ -191,6 +191,16 @@ class MessagesPipe:
         self.facts.finish = finish_of(
             self._stop_reason, called=self._called, stop_sequence=self._stop_sequence, detail=self._detail
         )
+
+
+def _checked(data: bytes) -> bytes:
+    """Return a delta's JSON when it is some; halves of characters, which are refused, are mended."""
+    try:
+        _delta_decoder.decode(data)
+    except msgspec.DecodeError:
+        data = mend_body(data)
+        _delta_decoder.decode(data)
+    return data
 
 
 def _whole_usage(raw: bytes) -> bytes:

@@ -235,7 +235,7 @@ class ChatStreamEncoder:
             return self._call_signature(event)
         block = ReasoningBlock(text="".join(self._thinking), opaque=event.opaque)
         entries = details_of(block, origin=self._origin, index=self._details)
-        self._details += 1
+        self._details += len(entries)
         return self._chunk(b'{"reasoning_details":' + ascii_json(entries) + b"}") if entries else b""
 
     def _call_signature(self, event: OpaqueDelta) -> bytes:
@@ -314,10 +314,10 @@ def _reasoning(blocks: Sequence[Block], context: AnswerContext) -> dict[str, Any
     fields: dict[str, Any] = {}
     if text := "".join(block.text for block in thoughts):
         fields["reasoning_content"] = text
-    signed = [block for block in thoughts if block.opaque is not None]
-    if details := [
-        entry for i, block in enumerate(signed) for entry in details_of(block, origin=origin, index=i)
-    ]:
+    details: list[dict[str, Any]] = []
+    for block in thoughts:
+        details += details_of(block, origin=origin, index=len(details))
+    if details:
         fields["reasoning_details"] = details
     return fields
 

@@ -87,21 +87,27 @@ def _name_in(data: str) -> str:
 
 
 def details_of(block: ReasoningBlock, *, origin: str, index: int) -> list[dict[str, Any]]:
-    """Return the entries of `reasoning_details` that carry the block's token; empty when it has none."""
+    """Return the entries of `reasoning_details` that carry the block's token; empty when it has none.
+
+    Ours are numbered from `index`, each with a number of its own: openai-python's stream helper joins
+    entries of one number, strings end to end.
+    """
     opaque = block.opaque
     if opaque is None:
         return []
     if opaque.kind == "reasoning_details":
         return _list_in(opaque.data)
-    common = {"format": opaque.kind, "index": index, "origin": opaque.origin or origin}
-    if opaque.kind == "anthropic_signature":
-        return [{"type": "reasoning.text", "text": block.text, "signature": opaque.data, **common}]
-    if opaque.item_id is not None:
+    common = {"format": opaque.kind, "origin": opaque.origin or origin}
+    if opaque.item_id is not None and opaque.kind != "anthropic_signature":
         common["id"] = opaque.item_id
-    entries: list[dict[str, Any]] = [{"type": "reasoning.encrypted", "data": opaque.data, **common}]
-    if opaque.kind == "openai_encrypted" and block.text:
-        entries.insert(0, {"type": "reasoning.summary", "summary": block.text, **common})
-    return entries
+    entries: list[dict[str, Any]] = []
+    if opaque.kind == "anthropic_signature":
+        entries.append({"type": "reasoning.text", "text": block.text, "signature": opaque.data})
+    else:
+        if opaque.kind == "openai_encrypted" and block.text:
+            entries.append({"type": "reasoning.summary", "summary": block.text})
+        entries.append({"type": "reasoning.encrypted", "data": opaque.data})
+    return [{**entry, **common, "index": number} for number, entry in enumerate(entries, index)]
 
 
 def _list_in(data: str) -> list[dict[str, Any]]:

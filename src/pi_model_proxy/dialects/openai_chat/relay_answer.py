@@ -217,7 +217,10 @@ def relay_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
         if error is not None:
             raise error
         _learn_plain(chunk, facts, Quirks.read(context.target.compat))
-        renamed = edit_object(_members(body), put={"model": ascii_json(context.model)})
+        put = {"model": ascii_json(context.model)}
+        if facts.usage is not None and bytes(chunk.usage) in _NOTHING:
+            put["usage"] = ascii_json(usage_json(facts.usage))
+        renamed = edit_object(_members(body), put=put)
     except UpstreamError as error:
         facts.failure = error
         return b"", facts
@@ -230,8 +233,8 @@ def relay_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
 
 def _learn_plain(chunk: Chunk, facts: Facts, quirks: Quirks) -> None:
     facts.upstream_id, facts.upstream_model = chunk.id or "", chunk.model or ""
-    if bytes(chunk.usage) not in _NOTHING:
-        facts.usage = read_usage(chunk.usage)
+    counts = [chunk.usage, *(choice.usage for choice in chunk.choices or ())]
+    facts.usage = next((read_usage(raw) for raw in counts if bytes(raw) not in _NOTHING), None)
     native = next((choice.finish_reason for choice in chunk.choices or () if choice.finish_reason), None)
     if native is None and quirks.supports_finish_reason:
         raise BrokenStream("The provider's answer has no finish_reason: it is not complete; try again.")

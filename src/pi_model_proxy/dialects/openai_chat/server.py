@@ -66,6 +66,11 @@ class ChatServer:
         except RecursionError as error:
             raise too_deep() from error
 
+    def shows_reasoning(self, request: Request) -> bool:
+        """Show it always: `reasoning_content` stands beside the answer, where it is in nobody's way."""
+        del request
+        return True
+
     def stream_encoder(self, context: AnswerContext) -> StreamEncoder:
         """Return a writer for one stream."""
         return ChatStreamEncoder(context)

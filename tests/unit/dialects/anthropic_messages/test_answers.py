@@ -31,7 +31,6 @@ from pi_model_proxy.hub import (
     ImageBlock,
     Message,
     Opaque,
-    OpaqueDelta,
     Ping,
     RawBlock,
     ReasoningBlock,
@@ -342,7 +341,9 @@ def test_every_kind_has_a_status_and_a_type_of_anthropic_s(kind: str) -> None:
         ),
     ],
 )
-def test_an_upstream_s_status_is_kept_and_its_type_put_in_anthropic_s_words(error: GatewayError, expected: tuple[int, str]) -> None:
+def test_an_upstream_s_status_is_kept_and_its_type_put_in_anthropic_s_words(
+    error: GatewayError, expected: tuple[int, str]
+) -> None:
     assert told(error) == expected
 
 

@@ -453,3 +453,14 @@ def test_an_error_answer_is_read_in_anthropic_s_words() -> None:
         "rate_limit_error",
     )
     assert error.family == "anthropic"
+
+
+def test_cache_writes_told_only_by_their_lifetimes_count() -> None:
+    usage = {
+        "input_tokens": 1,
+        "cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3},
+    }
+    start = {"type": "message_start", "message": {"usage": usage}}
+    assert message_of(sse(start, *stop())).usage == Usage(
+        input=1, cache_write_5m=2, cache_write_1h=3, output=5
+    )

@@ -721,3 +721,46 @@ def test_a_tool_loop_that_lost_its_thinking_goes_on_without() -> None:
 def test_other_errors_are_not_mended() -> None:
     assert CLIENT.mend(b"{}", refused("no")) is None
     assert CLIENT.mend(b"{}", refused(BAD_SIGNATURE, kind="overloaded")) is None
+
+
+def test_a_body_that_cannot_be_read_is_not_mended() -> None:
+    assert CLIENT.mend(b"not json", refused("Too many strict tools (21)")) is None
+    assert CLIENT.mend(b'{"messages":5}', refused(BAD_SIGNATURE)) is None
+
+
+def test_no_mark_is_placed_where_pi_places_none() -> None:
+    own = RawBlock(
+        dialect="anthropic_messages", type_name="container_upload", data='{"type":"container_upload"}'
+    )
+    body, _ = sent(
+        ask(turns=(Turn(role="user", blocks=(TextBlock(text="x"), own)),)), target(auto_cache=True)
+    )
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "x"}, {"type": "container_upload"}]
+
+
+def test_schemas_are_closed_and_described_at_every_depth() -> None:
+    inner = {
+        "type": "object",
+        "properties": {"u": {"type": "string", "format": "uri", "description": "d", "maxItems": 3}},
+    }
+    schema = {
+        "type": ["object", "null"],
+        "properties": {
+            "list": {"type": "array", "minItems": 2, "items": inner},
+            "any": {"anyOf": [inner, True]},
+        },
+        "$defs": {"x": {"type": "string", "format": "color"}, "y": True},
+        "additionalProperties": {"type": "string"},
+    }
+    body, outgoing = sent(ask(output=OutputFormat(kind="schema", schema=schema)))
+    written = body["output_config"]["format"]["schema"]
+    closed = {
+        "type": "object",
+        "properties": {"u": {"type": "string", "format": "uri", "description": "d (maxItems: 3)"}},
+        "additionalProperties": False,
+    }
+    assert written["properties"]["list"] == {"type": "array", "items": closed, "description": "minItems: 2"}
+    assert written["properties"]["any"] == {"anyOf": [closed, True]}
+    assert written["$defs"] == {"x": {"type": "string", "description": 'format: "color"'}, "y": True}
+    assert written["additionalProperties"] is False
+    assert refusal(outgoing) is None

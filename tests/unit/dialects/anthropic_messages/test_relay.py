@@ -499,7 +499,7 @@ def test_tool_names_are_given_back() -> None:
     asked = body_of(tools=[{"name": "read", "input_schema": {}}])
     _, outgoing = relayed(asked, target(identity=LOGIN))
     block = {"type": "content_block_start", "index": 0, "content_block": {**CALL, "name": "Read"}}
-    pipe = RELAY.stream_pipe(answer_context(), outgoing.names)
+    pipe = RELAY.stream_pipe(answer_context(names=outgoing.names))
     out = pipe.feed(sse(START, block, {"type": "content_block_stop", "index": 0}, *stop("tool_use")))
     assert parsed(out)[1]["content_block"]["name"] == "read"
     assert pipe.facts.finish == Finish(reason="tool_calls", native="tool_use")
@@ -509,7 +509,7 @@ def test_tool_names_are_given_back() -> None:
         "content": [text("x"), {**CALL, "name": "Read"}],
         "stop_reason": "tool_use",
     }
-    plain, facts = RELAY.message(json.dumps(body).encode(), answer_context(), outgoing.names)
+    plain, facts = RELAY.message(json.dumps(body).encode(), answer_context(names=outgoing.names))
     assert json.loads(plain)["content"] == [text("x"), CALL]
     assert facts.finish == Finish(reason="tool_calls", native="tool_use")
 
@@ -620,3 +620,32 @@ def test_a_mark_passes_over_thinking_to_what_can_carry_it() -> None:
     real = {"type": "thinking", "thinking": "t", "signature": "s"}
     body, _ = relayed(body_of(messages=[USER, assistant(text("x"), real, text("", cache_control=mark))]))
     assert body["messages"][1]["content"] == [text("x", cache_control=mark), real]
+
+
+def test_a_loop_without_its_beginning_is_none() -> None:
+    messages = [{"role": "user", "content": [RESULT]}]
+    assert thinking_of(target(), thinking=ENABLED, messages=messages) == ({"thinking": ENABLED}, ())
+
+
+def test_a_loop_in_progress_of_another_model_goes_on_without_thinking() -> None:
+    messages = [USER, assistant(CALL), {"role": "user", "content": [RESULT]}]
+    kept = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+    found, dropped = thinking_of(target(), thinking=ENABLED, messages=messages, context_management=kept)
+    assert (found, dropped) == ({"thinking": {"type": "disabled"}, "context_management": kept}, ("thinking",))
+
+
+def test_halves_of_characters_in_a_stream_pass_as_replacements() -> None:
+    half = rb'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\ud83d"}}'
+    out, facts = pipe_of(
+        sse(START, text_block(0)[0]) + b"event: content_block_delta\ndata: " + half + b"\n\n" + sse(*stop())
+    )
+    assert rb'"text":"\ufffd"' in out
+    assert facts.done
+
+
+def test_a_delta_that_is_no_json_is_not_passed_on() -> None:
+    out, facts = pipe_of(
+        sse(START, text_block(0)[0]) + b'event: content_block_delta\ndata: {"delta":{"text":"x}\n\n'
+    )
+    assert isinstance(facts.failure, BrokenStream)
+    assert b'"x' not in out

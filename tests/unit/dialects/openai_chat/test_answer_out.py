@@ -146,6 +146,17 @@ class TestTheStream:
             ("reasoning.encrypted", "rs_1", "openai/gpt"),
         ]
 
+    def test_every_entry_has_a_number_of_its_own(self) -> None:
+        """openai-python's stream helper joins entries that share one, their strings end to end."""
+        block = ReasoningBlock(
+            text="sum", summary=True, opaque=Opaque(kind="openai_encrypted", data="D", item_id="rs_1")
+        )
+        streamed = [
+            entry for delta in deltas(stream(block, block)) for entry in delta.get("reasoning_details", ())
+        ]
+        assert [each["index"] for each in streamed] == [0, 1, 2, 3]
+        assert said(block, block)["reasoning_details"] == streamed
+
     def test_a_chat_upstreams_own_details_go_through(self) -> None:
         block = ReasoningBlock(
             text="x", opaque=Opaque(kind="reasoning_details", data='[{"type":"reasoning.text"}]')
@@ -322,14 +333,15 @@ class TestErrors:
             (CredentialError("x"), 502, "upstream_authentication_failed"),
             (NotReady("x"), 503, "not_ready"),
             (UpstreamError("x", kind="bad_request", status=422), 422, None),
-            (UpstreamError("x", kind="upstream_auth", status=401), 502, "upstream_authentication_failed"),
+            (UpstreamError("x", kind="upstream_auth", status=401), 401, "upstream_authentication_failed"),
             (UpstreamError("x", kind="upstream", status=500), 500, None),
-            (UpstreamError("x", kind="upstream", status=421), 502, None),
+            (UpstreamError("x", kind="upstream", status=421), 421, None),
             (UpstreamError("x", kind="overloaded", status=529), 503, "server_is_overloaded"),
-            (UpstreamError("x", kind="billing", status=400), 429, "insufficient_quota"),
+            (UpstreamError("x", kind="billing", status=400), 400, "insufficient_quota"),
+            (UpstreamError("x", kind="context_too_long", status=413), 400, "context_length_exceeded"),
         ],
     )
-    def test_the_status_fits_the_callers_sdk(
+    def test_an_upstreams_status_is_kept_but_for_what_sdks_do_not_know(
         self, error: GatewayError, status: int, code: str | None
     ) -> None:
         told, words, _headers = told_error(error)

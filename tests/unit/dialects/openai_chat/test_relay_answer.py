@@ -82,7 +82,10 @@ class TestTheStream:
         assert pipe.close() == b""
 
     def test_heartbeats_and_comments_are_not_passed_on(self) -> None:
-        told, _pipe = relayed(b': hi\n\ndata: null\n\ndata:\n\ndata: [{"error":null}]\n\n' + sse([chunk({"content": "a"}), STOP]))
+        told, _pipe = relayed(
+            b': hi\n\ndata: null\n\ndata:\n\ndata: [{"error":null}]\n\n'
+            + sse([chunk({"content": "a"}), STOP])
+        )
         assert len(frames(told)) == 3
 
     def test_frames_without_choices_wait_for_the_answer_to_begin(self) -> None:
@@ -280,6 +283,12 @@ class TestPlainAnswers:
     def test_counts_may_be_absent(self) -> None:
         _told, facts = self.told({name: value for name, value in WHOLE.items() if name != "usage"})
         assert facts.usage is None
+
+    def test_counts_inside_the_choice_are_shown_where_callers_look(self) -> None:
+        choice = {**WHOLE["choices"][0], "usage": COUNTS}
+        told, facts = self.told({**WHOLE, "choices": [choice], "usage": None})
+        assert json.loads(told)["usage"]["total_tokens"] == COUNTS["total_tokens"]
+        assert facts.usage == COUNTED
 
     @pytest.mark.parametrize(
         ("whole", "hint"),
