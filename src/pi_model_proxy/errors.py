@@ -8,6 +8,7 @@
     │  ├─ Forbidden         403   Host, Origin or Sec-Fetch-Site not allowed
     │  ├─ NotFound          404   no such path
     │  ├─ UnknownModel      404   no such model; suggests near names
+    │  ├─ ThreadNotFound    404   a conversation that only a vendor's server holds; SDKs send all of it again
     │  ├─ MethodNotAllowed  405
     │  ├─ BodyTimeout       408   the body did not arrive in time
     │  ├─ BodyTooLarge      413
@@ -46,6 +47,7 @@ __all__ = [
     "NotAuthenticated",
     "NotFound",
     "NotReady",
+    "ThreadNotFound",
     "TooManyRequests",
     "UnknownModel",
     "UnsupportedFeature",
@@ -67,6 +69,8 @@ class GatewayError(Exception):
     """What went wrong, in the words every dialect's table knows (see `KINDS`)."""
     proxy_error: str = "proxy_internal_error"
     """RFC 9209 §2.3 name, for the log and the `x-pi-model-proxy-error` header."""
+    code: str | None = None
+    """The dialect's own code for it, where clients act upon one."""
 
     def __init__(
         self,
@@ -141,6 +145,18 @@ class UnknownModel(CallerError):
 
     status = 404
     kind = "unknown_model"
+
+
+class ThreadNotFound(UnsupportedFeature):
+    """The request continues a conversation that only a vendor's server holds.
+
+    The code is Anthropic's: its SDKs and pi answer it by sending the whole conversation (anthropic-python
+    2.12.0, `lib/threads/_thread_state.py`).
+    """
+
+    status = 404
+    kind = "not_found"
+    code = "thread_not_found"
 
 
 class MethodNotAllowed(CallerError):

@@ -23,7 +23,7 @@ from pi_model_proxy.server.app import App
 from pi_model_proxy.server.exchange import Receive, Scope, Send
 from pi_model_proxy.server.state import ServerState
 from pi_model_proxy.sources import ModelSource, PiFiles, Problem
-from pi_model_proxy.transport.aiohttp_client import AiohttpTransport
+from pi_model_proxy.transport.http1 import Http1Transport
 
 __all__ = ["House", "MoreSources", "MountedApp", "create_app"]
 
@@ -56,7 +56,7 @@ class House:
         """Start every room; model endpoints answer 503 until the files have been read."""
         settings = self._settings()
         ca_file = str(settings.ca_file) if settings.ca_file else None
-        transport = AiohttpTransport(self._environment, ca_file=ca_file)
+        transport = Http1Transport(self._environment, ca_file=ca_file)
         self._stack.push_async_callback(transport.close)
         recorder = JsonlLog(self._log_settings, self._complain_of_log)
         self._stack.callback(recorder.close)

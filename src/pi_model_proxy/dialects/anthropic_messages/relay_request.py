@@ -26,7 +26,7 @@ from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
 from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.dialects.losses import STEERING_FIELDS, Losses
 from pi_model_proxy.dialects.names import ToolNames
-from pi_model_proxy.errors import BadRequest, UnsupportedFeature
+from pi_model_proxy.errors import BadRequest, ThreadNotFound
 from pi_model_proxy.hub import Request, Target, Tool
 from pi_model_proxy.wire import compact_json, edit_object, join_array, raw_array
 
@@ -157,7 +157,7 @@ class _RelayedRequest:
             if raw is None or (name == "fallbacks" and self._quirks.fallback_models):
                 continue
             if name == "thread" and b'"continue"' in raw:
-                raise UnsupportedFeature(
+                raise ThreadNotFound(
                     "thread: the earlier part of this conversation is kept by Anthropic; send all of it, without `thread`.",
                     param="thread",
                 )

@@ -68,7 +68,10 @@ def encode_error(error: GatewayError, request_id: str) -> ErrorAnswer:
 def error_object(error: GatewayError, request_id: str | None) -> dict[str, Any]:
     """Return the body of an error answer, or the data of an `error` event."""
     _, type_name = _status_and_type(error)
-    body: dict[str, Any] = {"type": "error", "error": {"type": type_name, "message": _message(error)}}
+    words: dict[str, Any] = {"type": type_name, "message": _message(error)}
+    if error.code and (not isinstance(error, UpstreamError) or error.family == FAMILY):
+        words["details"] = {"error_code": error.code}
+    body: dict[str, Any] = {"type": "error", "error": words}
     if request_id:
         body["request_id"] = request_id
     return body

@@ -14,7 +14,7 @@ from pi_model_proxy.dialects.anthropic_messages.reading import Fields, decode, r
 from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT, ContentReader, cache_mark
 from pi_model_proxy.dialects.anthropic_messages.server_tools import parallel_tools, read_tool, tool_choice
 from pi_model_proxy.dialects.base import Peek
-from pi_model_proxy.errors import BadRequest, UnsupportedFeature
+from pi_model_proxy.errors import BadRequest, ThreadNotFound
 from pi_model_proxy.hub import (
     Block,
     OutputFormat,
@@ -91,7 +91,7 @@ def decode_request(body: bytes) -> Request:
 
     Raises:
         BadRequest: names the JSON path.
-        UnsupportedFeature: the request continues a conversation that only Anthropic's server holds.
+        ThreadNotFound: the request continues a conversation that only Anthropic's server holds.
     """
     try:
         return _RequestReader(read_json(body)).request()
@@ -149,7 +149,7 @@ class _RequestReader:
         if thread is None:
             return
         if thread.text("type") == "continue":
-            raise UnsupportedFeature(
+            raise ThreadNotFound(
                 "thread: the earlier part of this conversation is kept by Anthropic and cannot be sent to another "
                 "provider; send the whole conversation without `thread`.",
                 param="thread",

@@ -53,9 +53,14 @@ def tool_parameters(schema: dict[str, Any] | None) -> tuple[dict[str, Any], bool
 def _with_items(schema: dict[str, Any]) -> dict[str, Any]:
     """Return `schema` with every array saying what it holds, if only that this may be anything.
 
-    Vendor's words without: "array schema missing items".
+    Vendor's words without: "array schema missing items". A list of no alternatives, which no
+    validator takes, goes.
     """
-    changed = {name: _mended(name, value) for name, value in schema.items()}
+    changed = {
+        name: _mended(name, value)
+        for name, value in schema.items()
+        if not (name in _ALL_LISTS_OF_SCHEMAS and value == [])
+    }
     if _is_of(schema, "array"):
         changed.setdefault("items", {})
     return changed

@@ -20,8 +20,9 @@ __all__ = ["MAX_HEADER_BYTES", "PAUSE_ABOVE_BYTES", "Answer", "Line"]
 MAX_HEADER_BYTES: Final = 64 * 1024
 """All header lines of an answer, interim ones and trailers included; also framing between two pieces of body."""
 PAUSE_ABOVE_BYTES: Final = 128 * 1024
-"""Unread body at which we stop reading from the socket, which is how a slow caller slows its upstream."""
-RESUME_BELOW_BYTES: Final = 64 * 1024
+"""Unread body at which we stop reading from the socket, which is how a slow caller slows its upstream.
+
+`read` takes all of it, so reading resumes with an empty buffer."""
 
 _SWITCHING_PROTOCOLS: Final = 101
 _FIRST_INTERIM, _FIRST_FINAL = 100, 200
@@ -118,7 +119,7 @@ class Answer:
             self._unsettled_bytes += len(data)
             if self._unsettled_bytes > MAX_HEADER_BYTES and self._error is None:
                 self._break(faults.broken(faults.BAD_FRAMING) if self.has_head else faults.not_http())
-        self._wake()
+        self.wake()
 
     def end_of_input(self, *, orderly: bool) -> None:
         """The connection brings no more bytes."""
@@ -126,17 +127,18 @@ class Answer:
         if self.complete or self._error is not None:
             return
         if not self.has_head:
-            self._break(faults.closed())
+            self._break(faults.closed(began=self.received))
         elif orderly and not self._has_length:
             self.complete, self._parser = True, None
         else:
             self._break(faults.broken(faults.INCOMPLETE))
-        self._wake()
+        self.wake()
 
     def fail(self, error: UpstreamError) -> None:
         """Give up waiting for the headers."""
-        self._break(error)
-        self._wake()
+        if not self.has_head:
+            self._break(error)
+            self.wake()
 
     @property
     def settled(self) -> bool:
@@ -163,10 +165,6 @@ class Answer:
             await self._waiter
         finally:
             self._waiter = None
-
-    def wake(self) -> None:
-        """Let the waiter look again."""
-        self._wake()
 
     # What llhttp says.
 
@@ -237,11 +235,11 @@ class Answer:
                     return data
                 if data := self._inflate(data):
                     return data
-            elif self.complete:
-                return b""
             elif self._error is not None:
                 self.abort()
                 raise self._error
+            elif self.complete:
+                return b""
             elif self._line is None:
                 raise faults.broken(faults.INCOMPLETE)
             else:
@@ -263,7 +261,6 @@ class Answer:
         line, self._line, self._parser = self._line, None, None
         if line is not None:
             line.abort()
-        self._wake()
 
     def _take(self) -> bytes:
         chunks = self._chunks
@@ -290,7 +287,8 @@ class Answer:
             self._error = error
         self._parser = None
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the waiter look again."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

@@ -95,9 +95,10 @@ def unsendable(name: str) -> UpstreamUnreachable:
     )
 
 
-def closed() -> Unanswered:
-    """Name a connection closed before an answer."""
-    return Unanswered("The provider closed the connection without an answer.")
+def closed(*, began: bool = False) -> UpstreamUnreachable:
+    """Name a connection closed before an answer, or, when one byte of it had come, within its headers."""
+    text = "The provider closed the connection without an answer."
+    return UpstreamUnreachable(text, proxy_error="connection_terminated") if began else Unanswered(text)
 
 
 def not_http() -> UpstreamUnreachable:

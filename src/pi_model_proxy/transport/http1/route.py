@@ -30,7 +30,7 @@ _WITH_LENGTH: Final = frozenset({"POST", "PUT", "PATCH"})
 MAX_LABELS: Final = 512
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where a connection ends: a provider, or a proxy."""
 
     host: str
@@ -43,15 +43,19 @@ class Place(msgspec.Struct, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Where requests for one URL go; routes with the same `key` share connections."""
 
     place: Place
-    proxy: Place | None
-    proxy_authorization: str
+    proxy: Place | None = None
+    proxy_authorization: str = ""
     """The header line for the proxy, or empty."""
+    authorization: str
+    """The header line for a user name in the URL, or empty; a header of the request goes before it."""
     target: str
     """The request target: a path, or the whole URL when a proxy is asked to forward."""
+    key: str
+    """What a pooled connection must have in common with a request."""
     start: str
     """The header lines that are the same for every request."""
 
@@ -59,11 +63,6 @@ class Route(msgspec.Struct, frozen=True):
     def tunnels(self) -> bool:
         """Whether the proxy is asked for a tunnel (RFC 9110 §9.3.6)."""
         return self.proxy is not None and self.place.tls
-
-    @property
-    def key(self) -> tuple[Place, Place | None, str]:
-        """What a pooled connection must have in common with a request."""
-        return (self.place, self.proxy, self.proxy_authorization)
 
 
 def route_to(url: str, proxy_url: str | None) -> Route:
@@ -80,20 +79,26 @@ def route_to(url: str, proxy_url: str | None) -> Route:
     target = f"{path}?{quote(parts.query, safe=_KEPT_IN_TARGET)}" if parts.query else path
     host = place.authority.removesuffix(f":{_DEFAULT_PORTS[parts.scheme]}")
     start = f"host: {host}\r\n"
-    if parts.username is not None:
-        start += f"authorization: {_basic(parts)}\r\n"
+    authorization = f"authorization: {_basic(parts)}\r\n" if parts.username is not None else ""
+    key = f"{parts.scheme}://{place.authority}"
     if proxy_url is None:
-        return Route(place, None, "", target, start)
+        return Route(place=place, target=target, key=key, start=start, authorization=authorization)
     try:
         proxy_parts, proxy = _split(proxy_url)
     except ValueError as error:
         raise faults.bad_proxy() from error
-    authorization = ""
-    if proxy_parts.username is not None:
-        authorization = f"proxy-authorization: {_basic(proxy_parts)}\r\n"
+    to_proxy = f"proxy-authorization: {_basic(proxy_parts)}\r\n" if proxy_parts.username is not None else ""
     if not place.tls:
-        target, start = f"http://{host}{target}", start + authorization
-    return Route(place, proxy, authorization, target, start)
+        target, start = f"http://{host}{target}", start + to_proxy
+    return Route(
+        place=place,
+        proxy=proxy,
+        proxy_authorization=to_proxy,
+        target=target,
+        key=f"{key} by {proxy_url}",
+        start=start,
+        authorization=authorization,
+    )
 
 
 def _split(url: str) -> tuple[SplitResult, Place]:
@@ -109,11 +114,10 @@ def _split(url: str) -> tuple[SplitResult, Place]:
     host = parts.hostname
     if default_port is None or not host:
         raise ValueError("not an http or https address")
-    if not host.isascii():
-        host = host.encode("idna").decode("ascii")
-    if not re.fullmatch(r"[a-z0-9._:%-]+", host) or parts.port == 0:
+    host = host.encode("idna").decode("ascii")
+    if not re.fullmatch(r"[a-z0-9._:-]+", host) or parts.port == 0:
         raise ValueError("not a host name")
-    return parts, Place(host, parts.port or default_port, parts.scheme == "https")
+    return parts, Place(host=host, port=parts.port or default_port, tls=parts.scheme == "https")
 
 
 def _basic(parts: SplitResult) -> str:
@@ -127,11 +131,9 @@ def encode_head(route: Route, method: str, headers: Mapping[str, str], length: i
     Raises:
         UpstreamUnreachable: a header would break out of its line.
     """
-    lines = [method, " ", route.target, " HTTP/1.1\r\n"]
-    if "authorization" in headers and "\r\nauthorization: " in route.start:
-        lines.append(re.sub(r"(?m)^authorization: .*\r\n", "", route.start))
-    else:
-        lines.append(route.start)
+    lines = [method, " ", route.target, " HTTP/1.1\r\n", route.start]
+    if route.authorization and "authorization" not in headers:
+        lines.append(route.authorization)
     if "accept-encoding" not in headers:
         lines.append("accept-encoding: identity\r\n")
     for name, value in headers.items():

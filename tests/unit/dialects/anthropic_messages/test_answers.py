@@ -15,6 +15,7 @@ from pi_model_proxy.errors import (
     BadRequest,
     CredentialError,
     GatewayError,
+    ThreadNotFound,
     TooManyRequests,
     UpstreamError,
 )
@@ -354,6 +355,26 @@ def test_waiting_and_retrying_are_told_in_headers() -> None:
     assert billing.headers == {"x-should-retry": "false"}
     again = SERVER.encode_error(UpstreamError("m", kind="billing", should_retry=True), "r")
     assert again.headers == {"x-should-retry": "true"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ThreadNotFound("m"),
+        UpstreamError("m", kind="not_found", status=404, family="anthropic", code="thread_not_found"),
+    ],
+    ids=["ours", "Anthropic's own"],
+)
+def test_a_thread_that_nobody_holds_is_told_in_the_code_that_sdks_act_upon(error: GatewayError) -> None:
+    """They answer it by sending the whole conversation."""
+    assert told(error) == (404, "not_found_error")
+    words = json.loads(SERVER.encode_error(error, "r").body)["error"]
+    assert words["details"] == {"error_code": "thread_not_found"}
+
+
+def test_another_vendors_codes_are_not_told_as_anthropics() -> None:
+    error = UpstreamError("m", kind="not_found", family="openai", code="model_not_found")
+    assert "details" not in json.loads(SERVER.encode_error(error, "r").body)["error"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from pi_model_proxy.dialects.anthropic_messages import RELAY
 from pi_model_proxy.dialects.anthropic_messages.envelope import wrap
-from pi_model_proxy.errors import BadRequest, BrokenStream, UnsupportedFeature, UpstreamError
+from pi_model_proxy.errors import BadRequest, BrokenStream, ThreadNotFound, UnsupportedFeature, UpstreamError
 from pi_model_proxy.hub import Finish, Identity, Opaque, Target, Usage
 from support.messages_wire import (
     ADAPTIVE,
@@ -157,7 +157,7 @@ def test_fallbacks_stay_where_pi_would_send_them() -> None:
 def test_a_conversation_that_anthropic_keeps_cannot_go_on_elsewhere() -> None:
     asked = body_of(thread={"type": "continue", "previous_message_id": "m"})
     assert "thread" in relayed(asked)[0]
-    with pytest.raises(UnsupportedFeature, match="thread"):
+    with pytest.raises(ThreadNotFound, match="thread"):
         relayed(asked, target(hosted_by_vendor=False))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pi_model_proxy.dialects.anthropic_messages import SERVER
 from pi_model_proxy.dialects.anthropic_messages.envelope import wrap
-from pi_model_proxy.errors import BadRequest, UnsupportedFeature
+from pi_model_proxy.errors import BadRequest, ThreadNotFound
 from pi_model_proxy.hub import (
     Block,
     CacheMark,
@@ -323,7 +323,7 @@ def test_what_has_no_place_is_listed_by_its_path() -> None:
 
 
 def test_a_conversation_kept_at_anthropic_cannot_go_elsewhere() -> None:
-    with pytest.raises(UnsupportedFeature, match="thread"):
+    with pytest.raises(ThreadNotFound, match="thread"):
         read(thread={"type": "continue", "previous_message_id": "msg_1"})
 
 
