@@ -304,7 +304,7 @@ class Refresher:
             raise self._failed(row.provider, login, message, final=False) from error
         if status not in _HTTP_OK:
             what, final = describe_refusal(status, body)
-            mend = "; log in again: run `pi`, then `/login`" if final else ""
+            mend = "; log in again: run `pi`, then `/login`" if final else "; try again in a minute"
             message = f"{row.provider}: the login could not be renewed (the token endpoint said {what}){mend}"
             raise self._failed(row.provider, login, message, final=final)
         try:

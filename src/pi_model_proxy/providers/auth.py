@@ -92,10 +92,12 @@ def auth_headers(
 def login_identity(provider: str, kind: str, presented: Presented, *, base_url: str) -> Identity:
     """Return what the body must say or leave out for this credential; nothing for an ordinary key.
 
-    `base_url` is the request's; a ChatGPT login is only known as one at OpenAI itself.
+    `base_url` is the request's. A key that only looks like a login's (no `sk-`) is taken for one at the
+    provider's own address alone; a stored login is one wherever its requests are sent.
     """
     login = _login_of(provider_row(provider), kind, presented)
-    if login is None or (login.base_url and login.base_url != base_url):
+    elsewhere = login is not None and bool(login.base_url) and login.base_url != base_url
+    if login is None or (elsewhere and presented.account != "oauth"):
         return Identity()
     return login.identity
 

@@ -94,8 +94,8 @@ def test_a_conversation_can_move_between_models_with_its_thoughts(
         "stub-responses/thinker",
         "stub-chat/openrouter",
         "stub-chat/deepseek",
-        "stub-messages/adaptive",
         "stub-messages/thinker",
+        "stub-responses/thinker",
     ]
     messages: list[Any] = []
     for model in models:
@@ -105,6 +105,19 @@ def test_a_conversation_can_move_between_models_with_its_thoughts(
         messages.append(as_turn(message))
         assert "pmp1." not in provider.diary.last().raw.decode()
     assert len(provider.diary.arrivals()) == len(models)
+
+
+@every_way
+def test_thoughts_of_another_claude_are_left_out_once_they_are_refused(
+    claude: anthropic.Anthropic, provider: StrictProvider, way: Way
+) -> None:
+    """Their seals look like its own: only the provider can tell, and it is asked a second time."""
+    prompt = {"role": "user", "content": "script:thinking-then-text"}
+    first = think(claude, "stub-messages/thinker", [prompt], way)
+    second = think(claude, "stub-messages/adaptive", [prompt, as_turn(first), prompt], way)
+    assert text_of(second) == "Four."
+    assert [arrival.status for arrival in provider.diary.arrivals()] == [200, 400, 200]
+    provider.diary.clear()
 
 
 @every_way
@@ -126,14 +139,19 @@ def test_who_does_not_ask_for_thinking_gets_none(
     assert not heard(provider).thinking
 
 
-@pytest.mark.parametrize("model", ["stub-messages/thinker", "stub-responses/thinker", "stub-chat/thinker"])
-@pytest.mark.parametrize("limit", [1500, 2001, 60_000])
-def test_a_budget_always_leaves_room_for_the_answer(
-    claude: anthropic.Anthropic, model: str, limit: int
-) -> None:
-    """A relay leaves an impossible budget to Anthropic; translated, it is made possible."""
-    if model.startswith("stub-messages") and limit < 2001:
-        pytest.skip("same dialect: the numbers pass untouched, and the upstream judges them")
+@pytest.mark.parametrize(
+    ("model", "limit"),
+    [
+        ("stub-messages/thinker", 2001),
+        *(
+            (f"stub-{kind}/thinker", limit)
+            for kind in ("chat", "responses")
+            for limit in (1500, 2001, 20_000)
+        ),
+    ],
+)
+def test_a_budget_leaves_room_for_the_answer(claude: anthropic.Anthropic, model: str, limit: int) -> None:
+    """A pass-through leaves an impossible budget to Anthropic; translated, any is made possible."""
     message = ask(claude, model, "Hm?", max_tokens=limit, thinking=ENABLED)
     assert text_of(message) == "You said: Hm?"
 
@@ -146,7 +164,7 @@ def test_an_effort_arrives(claude: anthropic.Anthropic, provider: StrictProvider
     assert '"high"' in provider.diary.last().raw.decode()
 
 
-@pytest.mark.parametrize("model", ["stub-messages/thinker", "stub-responses/thinker", "stub-chat/thinker"])
+@pytest.mark.parametrize("model", ["stub-messages/thinker", "stub-responses/thinker", "stub-chat/deepseek"])
 def test_thinking_together_with_a_temperature_is_mended(
     claude: anthropic.Anthropic, provider: StrictProvider, model: str
 ) -> None:

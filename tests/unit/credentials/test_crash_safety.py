@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pi_model_proxy.credentials import Refresher, journal_path
 
@@ -34,6 +36,30 @@ class Authority(http.server.ThreadingHTTPServer):
         self.answered_s = 0.0
         self.url = f"http://127.0.0.1:{self.server_port}/token"
         self.guard = threading.Lock()
+        self.quiet = threading.Condition()
+        self.busy = 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # type: ignore[explicit-override]  # typing.override needs 3.12
+        with self.quiet:
+            self.busy += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # type: ignore[explicit-override]  # see above
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self.quiet:
+                self.busy -= 1
+                self.quiet.notify_all()
+
+    def settle(self) -> None:
+        """Wait until whatever the dead had asked has been answered or given up."""
+        # Connections are accepted in order: once this one has been, theirs have been too.
+        with socket.create_connection(("127.0.0.1", self.server_port)) as last:
+            last.shutdown(socket.SHUT_WR)
+            last.recv(1)
+        with self.quiet:
+            assert self.quiet.wait_for(lambda: self.busy == 0, timeout=10)
 
     def handle_error(self, *args: object) -> None:  # type: ignore[explicit-override]  # typing.override needs 3.12
         """Say nothing: whoever asked was killed."""
@@ -133,6 +159,7 @@ def test_no_kill_tears_the_file_and_none_costs_a_login_that_was_journalled(tmp_p
             latest_s = 0.09 * max(1.0, kills / KILLS)
             began_s = time.monotonic()
             killed_after(process, auth_json, server.url, chance.uniform(0.03, latest_s))
+            server.settle()
             json.loads(auth_json.read_text())
             journalled = journal_path(auth_json).exists()
             root = recovered(auth_json)

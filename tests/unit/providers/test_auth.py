@@ -111,7 +111,8 @@ def test_a_login_whose_token_lacks_the_mark_travels_as_bearer_too() -> None:
         pytest.param("eyJ", "oauth", "https://api.openai.com/v1", True, id="a login at OpenAI"),
         pytest.param("eyJ", "api_key", "https://api.openai.com/v1", True, id="its token as a key"),
         pytest.param("sk-x", "api_key", "https://api.openai.com/v1", False, id="a key"),
-        pytest.param("eyJ", "oauth", "http://127.0.0.1:1/v1", False, id="another address"),
+        pytest.param("eyJ", "oauth", "http://127.0.0.1:1/v1", True, id="a login at another address"),
+        pytest.param("eyJ", "api_key", "http://127.0.0.1:1/v1", False, id="some key at another address"),
     ],
 )
 def test_a_chatgpt_login_leaves_out_what_openai_refuses(

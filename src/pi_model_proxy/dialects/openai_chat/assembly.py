@@ -195,7 +195,7 @@ class Assembly:
         self._advance()
 
     def _find(self, fragment: Fragment, name: str) -> Call | None:
-        if fragment.index is not None and fragment.index in self._by_index:
+        if fragment.index in self._by_index:
             return self._by_index[fragment.index]
         if fragment.id:
             return self._by_id.get(fragment.id)
@@ -393,6 +393,6 @@ def _joined(part: Spoken, text: str) -> str:
     """Return the text with surrogate pairs that were cut between two pieces made whole, lone halves replaced."""
     text = part.carry + text
     part.carry = ""
-    if text and "\ud800" <= text[-1] <= "\udbff":
+    if "\ud800" <= text[-1] <= "\udbff":
         part.carry, text = text[-1], text[:-1]
     return clean_text(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass"))

@@ -271,7 +271,6 @@ class MessageWriter:
                 pass
             case _:
                 self._losses.refuse(image.at, why="a file stored at another provider")
-                url = ""
         part: _Json = {"type": "image_url", "image_url": {"url": url}}
         if image.detail:
             part["image_url"]["detail"] = image.detail
@@ -292,10 +291,8 @@ class MessageWriter:
                 part = {"type": "file", "file": file}
             case FileSource():
                 self._losses.refuse(document.at, why="a file stored at another provider")
-                part = {}
             case _:
                 self._losses.refuse(document.at, why="a document by address; send its bytes")
-                part = {}
         return {**part, "cache_control": mark} if mark else part
 
 

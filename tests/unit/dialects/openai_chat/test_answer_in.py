@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pi_model_proxy.dialects.names import ToolNames
-from pi_model_proxy.dialects.openai_chat import CLIENT, assembly
+from pi_model_proxy.dialects.openai_chat import CLIENT, answer_in, assembly
 from pi_model_proxy.hub import (
     ArgumentsDelta,
     BlockStart,
@@ -78,7 +78,15 @@ class TestTheStream:
         assert isinstance(decode(sse([chunk({"content": "a"})], done=False) + b"data: {")[-1], Failure)
 
     @pytest.mark.parametrize(
-        "noise", [b"data: \n\n", b"data: null\n\n", b'data: "ping"\n\n', b": hi\n\n", b"data: []\n\n"]
+        "noise",
+        [
+            b"data: \n\n",
+            b"data: null\n\n",
+            b'data: "ping"\n\n',
+            b": hi\n\n",
+            b"data: [5]\n\n",
+            b"data: []\n\n",
+        ],
     )
     def test_heartbeats_say_nothing(self, noise: bytes) -> None:
         stream = noise + sse([chunk({"content": "a"}), STOP])
@@ -150,6 +158,21 @@ class TestErrors:
         error = failure(sse([chunk({"content": "a"}, word)])).error
         assert (error.kind, error.code) == (kind, word)
         assert word in error.message
+
+    def test_what_is_too_deep_to_follow_breaks_the_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_deep(data: bytes) -> None:
+            raise RecursionError
+
+        monkeypatch.setattr(answer_in, "read_chunk", too_deep)
+        (event,) = plain(whole({"content": "x"}))
+        assert isinstance(event, Failure)
+        decoder = CLIENT.stream_decoder(target(), ToolNames())
+        (event,) = decoder.feed(sse([STOP]))
+        assert isinstance(event, Failure)
+        decoder = CLIENT.stream_decoder(target(), ToolNames())
+        decoder.feed(b"data: x")
+        (event,) = decoder.close()
+        assert isinstance(event, Failure)
 
     def test_a_frame_without_end_is_given_up(self) -> None:
         decoder = CLIENT.stream_decoder(target(), ToolNames())
@@ -255,6 +278,10 @@ class TestUsage:
         events = decode(sse([chunk({"content": "a"}, usage=usage), STOP]))
         assert not any(isinstance(event, UsageUpdate) for event in events)
 
+    def test_numbers_that_nothing_can_hold_are_no_counts(self) -> None:
+        raw = b'{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1e999}}'
+        assert message(raw, STOP).usage == Usage()
+
 
 class TestToolCalls:
     def test_text_that_comes_within_a_call_waits_for_its_end(self) -> None:
@@ -291,6 +318,28 @@ class TestToolCalls:
             call(None, name="f", arguments=":1}"),
             call(None, name="f", arguments='{"y":2}'),
         ) == [("f", '{"x":1}'), ("f", '{"y":2}')]
+
+    def test_another_name_without_id_or_index_begins_another_call(self) -> None:
+        found = calls(call(None, name="f", arguments='{"x"'), call(None, name="g", arguments="{}"))
+        assert found == [("f", '{"x"'), ("g", "{}")]
+
+    def test_an_id_made_up_for_every_fragment_does_not_split_a_call(self) -> None:
+        assert calls(
+            call(0, id="a", name="f", arguments='{"x"'),
+            call(0, id="b", name="f", arguments=":1}"),
+        ) == [("f", '{"x":1}')]  # fmt: skip
+
+    def test_indexes_count_in_odd_chunks_too(self) -> None:
+        odd = chunk({"content": [], "tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]})
+        assert calls(
+            call(0, id="a", name="f", arguments='{"x"'), call(1, id="b", name="g", arguments='{"y":2}'), odd
+        ) == [("f", '{"x":1}'), ("g", '{"y":2}')]
+
+    def test_arguments_that_only_look_complete_keep_the_next_call_waiting(self) -> None:
+        decoder = CLIENT.stream_decoder(target(), ToolNames())
+        begin = [call(0, id="a", name="f", arguments='{"x":{}'), call(1, id="b", name="g", arguments='{"y"')]
+        events = decoder.feed(sse(begin, done=False))
+        assert sum(isinstance(event, BlockStart) for event in events) == 1
 
     def test_parallel_calls_that_share_an_index_are_told_apart_without_ids(self) -> None:
         assert calls(
@@ -506,6 +555,11 @@ class TestText:
         ]
         assert message(*halves, STOP).blocks == (TextBlock(text="a😀b"),)
 
+    def test_half_an_emoji_alone_says_nothing_yet(self) -> None:
+        half = b'{"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}'
+        events = decode(sse([half, STOP]))
+        assert [event.text for event in events if isinstance(event, TextDelta)] == ["\ufffd"]
+
     def test_a_half_emoji_is_replaced(self) -> None:
         half = b'{"choices":[{"index":0,"delta":{"content":"a\\ud83d"}}]}'
         assert message(half, STOP).blocks == (TextBlock(text="a\ufffd"),)
@@ -564,7 +618,7 @@ class TestText:
 
 class TestPlainAnswers:
     def test_everything_is_read(self) -> None:
-        said = {
+        said: Json = {
             "role": "assistant",
             "content": "hi",
             "refusal": None,

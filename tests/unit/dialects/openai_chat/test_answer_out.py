@@ -35,6 +35,7 @@ from pi_model_proxy.hub import (
     RawBlock,
     ReasoningBlock,
     RefusalBlock,
+    Request,
     Start,
     TextBlock,
     TextDelta,
@@ -170,6 +171,22 @@ class TestTheStream:
         assert "reasoning_details" not in said(block)
         assert deltas(stream(block))[1:-1] == [{"reasoning_content": "x"}]
 
+    def test_thinking_without_a_token_is_only_text(self) -> None:
+        assert said(ReasoningBlock(text="hm")) == {**said(), "reasoning_content": "hm"}
+        assert SERVER.shows_reasoning(Request(dialect="openai_chat", model="m"))
+
+    def test_redacted_thinking_has_neither_text_nor_id(self) -> None:
+        (entry,) = said(ReasoningBlock(opaque=Opaque(kind="anthropic_redacted", data="D")))[
+            "reasoning_details"
+        ]
+        assert entry == {
+            "type": "reasoning.encrypted",
+            "data": "D",
+            "format": "anthropic_redacted",
+            "index": 0,
+            "origin": "acme/acme-1",
+        }
+
     def test_geminis_signature_travels_on_the_call(self) -> None:
         block = ToolCallBlock(
             id="c", name="f", arguments="{}", opaque=Opaque(kind="gemini_signature", data="S")
@@ -252,6 +269,11 @@ class TestTheStream:
         told = b"".join(encoder.feed(event) for event in events)
         assert told.isascii()
         assert frames(told)[1]["choices"][0]["delta"]["content"] == "ä\u2028\u2029\u0085🙂"
+
+    def test_counts_known_at_the_start_are_told_at_the_end(self) -> None:
+        start: list[Event] = [Start(usage=Usage(input=7)), Finish(reason="stop")]
+        assert written(start, wants_usage=True)[-2]["usage"]["prompt_tokens"] == 7
+        assert written([Start(), Finish(reason="stop")], wants_usage=True)[-2]["usage"]["prompt_tokens"] == 0
 
     def test_an_error_in_mid_stream_ends_it_without_done(self) -> None:
         encoder = SERVER.stream_encoder(context())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pi_model_proxy.dialects.openai_chat import RELAY
+from pi_model_proxy.dialects.openai_chat import RELAY, relay_answer
 from pi_model_proxy.errors import BrokenStream
 from pi_model_proxy.hub import Finish, Usage
 from support.chat_stream import DONE, call, chunk, context, frames, relayed, sse, target
@@ -120,6 +120,18 @@ class TestUsage:
         assert told.count(b'"usage"') == 1
         assert pipe.facts.usage == COUNTED
 
+    def test_an_empty_count_is_taken_out_without_touching_the_rest(self) -> None:
+        raw = b'{"choices":[{"index":0, "delta":{"content":"a"}}],"model":"acme-1","usage":null}'
+        told, _pipe = relayed(sse([raw, STOP]))
+        assert told.startswith(
+            b'data: {"choices":[{"index":0, "delta":{"content":"a"}}],"model":"acme/acme-1"}\n\n'
+        )
+
+    def test_an_empty_count_is_found_however_it_is_spaced(self) -> None:
+        raw = b'{"choices":[{"index":0,"delta":{"content":"a"}}],"model":"acme-1","usage": null}'
+        told, _pipe = relayed(sse([raw, STOP]))
+        assert frames(told)[0].keys() == {"choices", "model"}
+
     def test_counts_on_the_finish_chunk_are_taken_out(self) -> None:
         told, pipe = relayed(sse([chunk({"content": "a"}), {**STOP, "usage": COUNTS}]))
         assert "usage" not in frames(told)[1]
@@ -197,6 +209,23 @@ class TestEndings:
         _told, pipe = relayed(sse([chunk({"content": "a"}), STOP], done=False) + b"data: {")
         assert isinstance(pipe.facts.failure, BrokenStream)
 
+    def test_a_done_without_its_blank_line_counts(self) -> None:
+        told, pipe = relayed(sse([chunk({"content": "a"}), STOP], done=False) + b"data: [DONE]")
+        assert told.endswith(DONE)
+        assert pipe.facts.done
+
+    def test_what_is_too_deep_to_follow_is_a_failure(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_deep(data: bytes) -> None:
+            raise RecursionError
+
+        monkeypatch.setattr(relay_answer, "read_chunk", too_deep)
+        for stream in (sse([STOP]), b"data: x"):
+            told, pipe = relayed(stream)
+            assert (told, pipe.facts.done) == (b"", False)
+            assert isinstance(pipe.facts.failure, BrokenStream)
+        _told, facts = RELAY.message(b"{}", context())
+        assert isinstance(facts.failure, BrokenStream)
+
     def test_the_gateways_error_is_written_without_done(self) -> None:
         told = RELAY.stream_pipe(context()).fail(BrokenStream("cut"))
         assert frames(told) == [
@@ -253,6 +282,12 @@ class TestRepairs:
             (2, "5"),
         ]
         assert [each["id"] for each in found if "id" in each] == ["a", "b", "call_0_2"]
+
+    def test_a_choice_of_its_own_mind_keeps_its_finish_and_its_role(self) -> None:
+        odd = chunk({"role": "assistant", "content": "a", "tool_calls": None}, "length")
+        assert self.told(odd) == [
+            {"index": 0, "delta": {"role": "assistant", "content": "a"}, "finish_reason": "length"}
+        ]
 
     def test_tool_calls_as_one_object_become_a_list(self) -> None:
         found = self.fragments(chunk({"tool_calls": {"id": "a", "function": {"name": "f"}}}))

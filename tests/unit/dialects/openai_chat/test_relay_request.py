@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pi_model_proxy.dialects.base import Outgoing
-from pi_model_proxy.dialects.openai_chat import RELAY
+from pi_model_proxy.dialects.openai_chat import RELAY, relay
 from pi_model_proxy.errors import BadRequest, UnsupportedFeature
 from pi_model_proxy.hub import Identity, Target
 from support.chat_stream import body, target
@@ -19,7 +19,7 @@ CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": 
 EPHEMERAL = {"type": "ephemeral"}
 
 
-def relay(
+def asked(
     where: Target | None = None, /, *, headers: dict[str, str] | None = None, **fields: Any
 ) -> Outgoing:
     given = {"model": "m", "messages": [USER], **fields}
@@ -27,7 +27,7 @@ def relay(
 
 
 def sent(where: Target | None = None, /, **fields: Any) -> Json:
-    return body(relay(where, **fields).body)
+    return body(asked(where, **fields).body)
 
 
 def history(where: Target, *messages: Json) -> list[Json]:
@@ -46,11 +46,11 @@ class TestTheBody:
         assert body(RELAY.encode_request(b'{"messages":[]}', target(), {}).body)["model"] == "acme-1"
 
     def test_steering_fields_are_removed_and_listed(self) -> None:
-        outgoing = relay(api_base="http://evil", extra_body={})
+        outgoing = asked(api_base="http://evil", extra_body={})
         assert body(outgoing.body).keys() == {"model", "messages"}
         assert set(outgoing.dropped) == {"api_base", "extra_body"}
         with pytest.raises(UnsupportedFeature):
-            relay(target(strict=True), api_base="x")
+            asked(target(strict=True), api_base="x")
 
     @pytest.mark.parametrize(
         "raw",
@@ -69,6 +69,14 @@ class TestTheBody:
         with pytest.raises(BadRequest):
             RELAY.encode_request(raw, target(), {})
 
+    def test_what_is_too_deep_to_follow_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_deep(*_args: Any) -> None:
+            raise RecursionError
+
+        monkeypatch.setattr(relay, "relay_request", too_deep)
+        with pytest.raises(BadRequest):
+            RELAY.encode_request(b"{}", target(), {})
+
     def test_lone_surrogates_do_not_stop_it(self) -> None:
         raw = b'{"model":"\\ud83d","messages":[{"role":"user","content":"\\ud83d"}]}'
         outgoing = RELAY.encode_request(raw, target(), {})
@@ -76,7 +84,7 @@ class TestTheBody:
 
     def test_the_formats_own_header_is_passed_and_no_other(self) -> None:
         headers = {"openai-beta": "x", "openai-organization": "o", "authorization": "a"}
-        assert relay(headers=headers).headers == {"openai-beta": "x"}
+        assert asked(headers=headers).headers == {"openai-beta": "x"}
 
     def test_pis_settings_fill_what_the_caller_left_open(self) -> None:
         where = target(
@@ -93,13 +101,13 @@ class TestTheBody:
 
     def test_what_a_login_refuses_is_left_out_and_listed(self) -> None:
         where = target(identity=Identity(omitted_fields=frozenset({"temperature", "stream_options"})))
-        outgoing = relay(where, temperature=1, stream=True)
+        outgoing = asked(where, temperature=1, stream=True)
         assert body(outgoing.body).keys() == {"model", "messages", "stream"}
         assert outgoing.dropped == ("temperature",)
 
     def test_a_conversation_stays_at_one_machine(self) -> None:
         where = target(compat={"sendSessionAffinityHeaders": True, "sessionAffinityFormat": "openrouter"})
-        assert relay(where, prompt_cache_key="k").headers == {"x-session-id": "k"}
+        assert asked(where, prompt_cache_key="k").headers == {"x-session-id": "k"}
 
 
 class TestUsage:
@@ -109,7 +117,7 @@ class TestUsage:
             "include_usage": True,
             "x": 1,
         }
-        assert relay(stream=True).stream
+        assert asked(stream=True).stream
 
     def test_a_callers_own_wish_keeps_its_bytes(self) -> None:
         raw = b'{"messages":[],"stream":true,"stream_options":{ "include_usage": true }}'
@@ -120,7 +128,7 @@ class TestUsage:
 
     def test_a_provider_that_cannot_is_not_asked(self) -> None:
         where = target(compat={"supportsUsageInStreaming": False})
-        outgoing = relay(where, stream=True, stream_options={"include_usage": True})
+        outgoing = asked(where, stream=True, stream_options={"include_usage": True})
         assert "stream_options" not in body(outgoing.body)
         assert outgoing.dropped == ("stream_options",)
         assert "stream_options" not in sent(where, stream=True)
@@ -152,7 +160,7 @@ class TestThinking:
         }
 
     def test_a_level_for_a_model_that_does_not_think_is_listed(self) -> None:
-        outgoing = relay(target(level="high"), reasoning_effort="low")
+        outgoing = asked(target(level="high"), reasoning_effort="low")
         assert outgoing.dropped == ("model",)
         assert body(outgoing.body)["reasoning_effort"] == "low"
 
@@ -173,6 +181,14 @@ class TestThinking:
         }
         assert sent(self.ZAI, reasoning_effort="none")["thinking"] == {"type": "disabled"}
 
+    def test_a_provider_with_its_own_words_and_an_effort_gets_both(self) -> None:
+        where = target(reasoning=True, compat={"thinkingFormat": "deepseek"})
+        assert sent(where, reasoning_effort="high") == {
+            **sent(),
+            "thinking": {"type": "enabled"},
+            "reasoning_effort": "high",
+        }
+
     def test_a_map_of_words_is_followed(self) -> None:
         where = target(reasoning=True, thinking_levels={"high": "max", "off": "none"})
         assert sent(where, reasoning_effort="high")["reasoning_effort"] == "max"
@@ -180,7 +196,7 @@ class TestThinking:
 
     def test_an_effort_the_provider_cannot_be_told_is_listed(self) -> None:
         where = target(reasoning=True, compat={"supportsReasoningEffort": False})
-        outgoing = relay(where, reasoning_effort="high")
+        outgoing = asked(where, reasoning_effort="high")
         assert outgoing.dropped == ("reasoning_effort",)
         assert "reasoning_effort" not in body(outgoing.body)
 
@@ -253,7 +269,7 @@ class TestMessages:
 
     def test_openai_gets_no_foreign_reasoning(self) -> None:
         message = {"role": "assistant", "content": "x", "reasoning_content": "hm", "reasoning": "hm"}
-        outgoing = relay(target(hosted_by_vendor=True), messages=[message])
+        outgoing = asked(target(hosted_by_vendor=True), messages=[message])
         assert body(outgoing.body)["messages"] == [{"role": "assistant", "content": "x"}]
         assert outgoing.dropped == ("messages[0].reasoning_content", "messages[0].reasoning")
         assert history(target(), message) == [message]
@@ -261,6 +277,8 @@ class TestMessages:
     def test_tokens_that_we_put_into_an_answer_go_to_no_chat_provider(self) -> None:
         entry = {"type": "reasoning.text", "text": "hm", "signature": "S", "format": "anthropic_signature"}
         ours = {"role": "assistant", "content": "x", "reasoning_content": "hm", "reasoning_details": [entry]}
+        odd = {**ours, "reasoning_details": [5, "x"]}
+        assert history(target(), odd, ours)[0] == odd
         theirs = {**ours, "reasoning_details": [{**entry, "format": "anthropic-claude-v1"}]}
         assert history(target(), ours, theirs) == [{"role": "assistant", "content": "x"}, theirs]
 
@@ -268,7 +286,7 @@ class TestMessages:
     def test_messages_that_are_none_are_refused_when_they_must_be_read(self, messages: Any) -> None:
         where = target(compat={"requiresToolResultName": True})
         with pytest.raises(BadRequest):
-            relay(where, messages=messages)
+            asked(where, messages=messages)
 
 
 class TestCacheMarks:

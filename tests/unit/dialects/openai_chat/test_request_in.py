@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pi_model_proxy.dialects.openai_chat import SERVER
+from pi_model_proxy.dialects.openai_chat import SERVER, server
 from pi_model_proxy.errors import BadRequest, UnsupportedFeature
 from pi_model_proxy.hub import (
     AudioBlock,
@@ -94,6 +94,16 @@ class TestPeek:
 
     def test_a_lone_surrogate_in_a_prompt_does_not_hinder_routing(self) -> None:
         assert SERVER.peek(b'{"model":"m","messages":[{"role":"user","content":"\\ud83d"}]}').model == "m"
+
+
+class TestDepth:
+    def test_what_is_too_deep_to_follow_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_deep(_body: bytes) -> None:
+            raise RecursionError
+
+        monkeypatch.setattr(server, "read_request", too_deep)
+        with pytest.raises(BadRequest):
+            SERVER.decode_request(b"{}")
 
 
 class TestScalars:
@@ -304,6 +314,14 @@ class TestTools:
         (tool,) = read(tools=[{"type": "custom", "custom": {"name": "c", "format": {"type": "text"}}}]).tools
         assert tool.grammar is None
 
+    def test_a_custom_tool_may_have_no_format(self) -> None:
+        (tool,) = read(tools=[{"type": "custom", "custom": {"name": "c"}}]).tools
+        assert (tool.kind, tool.grammar) == ("custom", None)
+
+    def test_a_hosted_tool_of_another_format_is_hosted_though_it_has_a_name(self) -> None:
+        (tool,) = read(tools=[{"type": "web_search_20250305", "name": "web_search"}]).tools
+        assert (tool.kind, tool.name) == ("server", "web_search_20250305")
+
     def test_hosted_tools_are_kept_raw(self) -> None:
         tools = read(
             tools=[{"type": "web_search", "size": 1}], web_search_options={"search_context_size": "low"}
@@ -328,6 +346,8 @@ class TestTools:
             ({"type": "none"}, ToolChoice(mode="none")),
             ({"type": "function", "function": {"name": "f"}}, ToolChoice(mode="named", names=("f",))),
             ({"type": "custom", "custom": {"name": "c"}}, ToolChoice(mode="named", names=("c",))),
+            ({"function": {"name": "f"}}, ToolChoice(mode="named", names=("f",))),
+            ({"type": "allowed_tools", "tools": [{"type": "custom", "custom": {"name": "c"}}]}, ToolChoice(mode="subset", names=("c",))),
             ({"type": "tool", "name": "f"}, ToolChoice(mode="named", names=("f",))),
             ({"type": "web_search"}, ToolChoice(mode="named", names=("web_search",))),
             (
@@ -375,6 +395,7 @@ class TestMessages:
         ("value", "expected"),
         [
             ("plain", TextBlock(text="plain", at="messages[0].content[0]")),
+            ({"type": "refusal"}, RefusalBlock(text="", at="messages[0].content[0]")),
             ({"text": "untyped"}, TextBlock(text="untyped", at="messages[0].content[0]")),
             ({"type": "input_text", "text": "t"}, TextBlock(text="t", at="messages[0].content[0]")),
             (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pi_model_proxy.dialects.openai_chat import CLIENT
-from pi_model_proxy.errors import UnsupportedFeature, UpstreamError
+from pi_model_proxy.errors import BadRequest, UnsupportedFeature, UpstreamError
 from pi_model_proxy.hub import (
     AudioBlock,
     CacheMark,
@@ -114,6 +114,11 @@ class TestTheBody:
         hub = request(sampling=Sampling(temperature=0.5))
         assert "temperature" not in encoded(hub, where)
         assert dropped(hub, where) == ("sampling.temperature",)
+        high = request(
+            sampling=Sampling(temperature=0.5), reasoning=ReasoningWish(mode="level", level="high")
+        )
+        assert "temperature" not in encoded(high, where)
+        assert encoded(high, target(reasoning=True))["temperature"] == 0.5
         off = request(sampling=Sampling(temperature=0.5), reasoning=ReasoningWish(mode="off"))
         assert encoded(off, where)["temperature"] == 0.5
 
@@ -221,6 +226,13 @@ class TestTheBody:
         hub = request(sampling=Sampling(temperature=1.0), max_output=5)
         assert encoded(hub, where).keys() == {"model", "messages", "stream", "stream_options"}
         assert dropped(hub, where) == ("max_output", "sampling.temperature")
+
+    def test_a_schema_too_deep_to_follow_is_refused(self) -> None:
+        schema: Json = {}
+        for _ in range(5000):
+            schema = {"a": schema}
+        with pytest.raises(BadRequest):
+            encoded(request(tools=(Tool(name="f", schema=schema),)))
 
     def test_strict_mode_refuses_what_would_be_dropped(self) -> None:
         with pytest.raises(UnsupportedFeature) as caught:
@@ -786,6 +798,7 @@ class TestMend:
     def test_other_errors_are_none_of_its_business(self) -> None:
         assert self.mended("'max_tokens'", kind="rate_limit") is None
         assert self.mended("no such luck") is None
+        assert self.mended("no developer", raw=b'{"messages":[]}') is None
         assert (
             self.mended("'max_tokens'", raw=b'{"max_tokens":1,"max_completion_tokens":2,"messages":[]}')
             is None

@@ -17,6 +17,7 @@ from pi_model_proxy.hub import (
     BlockStart,
     BlockStop,
     DataSource,
+    Event,
     Failure,
     Finish,
     ImageBlock,
@@ -493,7 +494,7 @@ def test_vector_065_a_call_without_arguments_has_an_empty_object() -> None:
 
 
 def test_vector_068_a_blocked_prompt_still_has_a_message() -> None:
-    events = [Start(), Finish(reason="content_filter")]
+    events: list[Event] = [Start(), Finish(reason="content_filter")]
     told = json.loads(SERVER.encode_message(fold(events), context()))
     assert told["choices"][0]["finish_reason"] == "content_filter"
     assert told["choices"][0]["message"]["content"] == ""
