@@ -94,9 +94,10 @@ async def spend(
     await asyncio.gather(*(ask(body) for _ in range(load.connections)))
     began = time.process_time()
     await asyncio.gather(*(work() for _ in range(load.connections)))
-    spent = time.process_time() - began
+    spent_s = time.process_time() - began
     await close()
-    return spent / load.requests * 1e6
+    requests: int = load.requests
+    return spent_s / requests * 1e6
 
 
 def free_port() -> int:

@@ -2,9 +2,10 @@
 
 from pi_model_proxy.gateway.caller import Call, Caller
 from pi_model_proxy.gateway.gateway import Gateway
+from pi_model_proxy.gateway.ids import IdSource
 from pi_model_proxy.gateway.listing import Entry as ListingEntry
 from pi_model_proxy.gateway.listing import Listing
 from pi_model_proxy.gateway.redact import Redactor
 from pi_model_proxy.gateway.settings import AnswerSettings
 
-__all__ = ["AnswerSettings", "Call", "Caller", "Gateway", "Listing", "ListingEntry", "Redactor"]
+__all__ = ["AnswerSettings", "Call", "Caller", "Gateway", "IdSource", "Listing", "ListingEntry", "Redactor"]

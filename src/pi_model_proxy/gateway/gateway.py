@@ -7,7 +7,6 @@ The life of a request, in order: peek → loop? → resolve → plan → lease �
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
 
@@ -30,6 +29,7 @@ from pi_model_proxy.gateway.attempts import Attempts, Opened, read_all
 from pi_model_proxy.gateway.caller import Call, Caller
 from pi_model_proxy.gateway.counting import count_tokens
 from pi_model_proxy.gateway.headers import DROPPED_HEADER, MAX_HOPS, dropped_value, hop_chain, passed_back
+from pi_model_proxy.gateway.ids import IdSource
 from pi_model_proxy.gateway.listing import Listing, revision_of
 from pi_model_proxy.gateway.plan import Plan
 from pi_model_proxy.gateway.redact import Redactor
@@ -57,7 +57,8 @@ class Gateway:
         self.recorder = recorder
         self.own_addresses: Collection[tuple[str, int]] = ()
         """(host, port) pairs this gateway listens on; models that point there are not served."""
-        self.instance = secrets.token_hex(8)
+        self.ids = IdSource()
+        self.instance = self.ids.hex(8)
         """Marks requests that have been through here."""
         self._settings = settings
         self._transport = transport
@@ -206,7 +207,7 @@ class Gateway:
     def _context(self, plan: Plan, opened: Opened) -> AnswerContext:
         return AnswerContext(
             model=plan.target.public_model,
-            answer_id=secrets.token_hex(12),
+            answer_id=self.ids.hex(12),
             created=int(time.time()),
             wants_usage=plan.peek.wants_usage,
             shows_reasoning=plan.relays or plan.server.shows_reasoning(plan.decoded()),

@@ -8,6 +8,7 @@ import stat
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,12 +158,17 @@ def _rotate(path: Path, keep: int) -> None:
     path.replace(path.with_name(f"{path.name}.1"))
 
 
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    """Return a second in ISO form; neighbouring lines share it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def log_line(entry: Entry) -> bytes:
     """Return the line for one request, the original extension's fields under their own names."""
-    when = datetime.fromtimestamp(entry.timestamp, UTC)
     usage = entry.usage
     line: dict[str, Any] = {
-        "timestamp": when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z",
+        "timestamp": f"{_second(int(entry.timestamp))}.{int(entry.timestamp % 1 * 1000):03d}Z",
         "request_id": entry.request_id,
         "method": entry.method,
         "path": entry.path,

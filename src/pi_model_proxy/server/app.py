@@ -35,6 +35,8 @@ from pi_model_proxy.sources import Problem
 
 __all__ = ["App"]
 
+WATCH_AFTER_S: Final = 0.03
+"""When to begin to look whether the caller is still there; most answers are complete before."""
 STRICT_HEADER: Final = "x-pi-model-proxy-strict"
 ERROR_HEADER: Final = "x-pi-model-proxy-error"
 _QUIET: Final = frozenset({"/health", "/livez", "/readyz", "/"})
@@ -51,7 +53,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection scope."""
         if scope["type"] == "http":
-            await self._serve(Exchange(scope, receive, send))
+            await self._serve(Exchange(scope, receive, send, self.state.gateway.ids))
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -168,11 +170,11 @@ class App:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request is always served by a task")
-        watcher = asyncio.get_running_loop().create_task(exchange.watch(task))
+        watch = exchange.watch_after(WATCH_AFTER_S, task)
         try:
             await handler(self.state, call, exchange)
         finally:
-            watcher.cancel()
+            watch.end()
 
     async def _preflight(self, exchange: Exchange, route: Route | None) -> None:
         methods = ", ".join(sorted({*route.methods, "OPTIONS"})) if route else "GET, POST, OPTIONS"

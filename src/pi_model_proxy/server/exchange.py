@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from pi_model_proxy.errors import BadRequest, BodyTimeout, BodyTooLarge
+from pi_model_proxy.gateway import IdSource
 from pi_model_proxy.ledger import Entry
 from pi_model_proxy.server.door import allowed_origin
 
@@ -34,7 +34,7 @@ _PRODUCT: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,60}(?:/[A-Za-z0-9!#$
 class Exchange:
     """A request and the way back to its caller."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, ids: IdSource) -> None:
         self._receive = receive
         self._send = send
         self.arrived_s = time.monotonic()
@@ -45,7 +45,7 @@ class Exchange:
         self.repeated_host = False
         self._read_headers(scope["headers"])
         given = self.headers.get("x-request-id", "")
-        self.request_id = given if _SANE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        self.request_id = given if _SANE_ID.fullmatch(given) else f"req_{ids.hex(12)}"
         self.started = False
         self.finished = False
         self.left = False
@@ -147,12 +147,36 @@ class Exchange:
         await self.start(status, {**headers, "content-length": str(len(body))})
         await self.write(body, last=True)
 
-    async def watch(self, answering: asyncio.Task[Any]) -> None:
-        """Cancel `answering` when the caller leaves before its answer is complete."""
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                break
-        if not self.finished:
-            self.left = True
-            answering.cancel()
+    def watch_after(self, delay_s: float, answering: asyncio.Task[Any]) -> Watch:
+        """Cancel `answering` when the caller leaves before its answer is complete, from `delay_s` on."""
+        return Watch(self, delay_s, answering)
+
+    async def wait_until_left(self) -> bool:
+        """Return once the connection has nothing more to say; True when its caller left too early."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = not self.finished
+        return self.left
+
+
+class Watch:
+    """Looks after one caller; owned by whoever answers, who ends it."""
+
+    def __init__(self, exchange: Exchange, delay_s: float, answering: asyncio.Task[Any]) -> None:
+        self._exchange = exchange
+        self._answering = answering
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._begin)
+
+    def _begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        if await self._exchange.wait_until_left():
+            self._answering.cancel()
+
+    def end(self) -> None:
+        """Stop looking."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()

@@ -36,6 +36,8 @@ async def upstream(script: Script, **options: Any) -> AsyncIterator[str]:
             await script(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
+        except asyncio.CancelledError:
+            writer.transport.abort()
         finally:
             writer.close()
 

@@ -32,7 +32,7 @@ from pi_model_proxy.dialects.anthropic_messages.client_tools import (
     write_tool,
 )
 from pi_model_proxy.dialects.anthropic_messages.headers import MESSAGES_PATH, request_headers
-from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
+from pi_model_proxy.dialects.anthropic_messages.quirks import quirks_of
 from pi_model_proxy.dialects.anthropic_messages.schemas import enforceable_schema
 from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
 from pi_model_proxy.dialects.base import Outgoing
@@ -77,7 +77,7 @@ class _RequestWriter:
     def __init__(self, request: Request, target: Target) -> None:
         self._request = request
         self._target = target
-        self._quirks = Quirks.of(target.compat)
+        self._quirks = quirks_of(target.compat)
         self._losses = Losses(request, target)
         self._tools = distinct_tools(request.tools)
         self._names = ToolNames(self._tools, max_length=MAX_NAME_LENGTH, casing=target.identity.tool_names)

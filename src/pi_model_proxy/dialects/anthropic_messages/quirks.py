@@ -9,11 +9,13 @@ changing tools or effort within one of pi's sessions (`supportsMidConvoEffort`,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-__all__ = ["Quirks"]
+from pi_model_proxy.dialects.remembered import Remembered
+
+__all__ = ["Quirks", "quirks_of"]
 
 
 class FallbackModel(msgspec.Struct, frozen=True):
@@ -56,3 +58,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             sound[field.encode_name] = value
         return msgspec.convert(sound, cls)
+
+
+quirks_of: Final = Remembered(Quirks.of)
+"""The quirks that a model's compat flags spell."""

@@ -17,7 +17,7 @@ from pi_model_proxy.dialects.anthropic_messages.headers import (
     joined,
     relayed_headers,
 )
-from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
+from pi_model_proxy.dialects.anthropic_messages.quirks import quirks_of
 from pi_model_proxy.dialects.anthropic_messages.reading import raw_members
 from pi_model_proxy.dialects.anthropic_messages.relay_blocks import BlockSurgeon
 from pi_model_proxy.dialects.anthropic_messages.relay_messages import settle_messages
@@ -112,7 +112,7 @@ class _RelayedRequest:
     def __init__(self, members: dict[str, bytes], target: Target) -> None:
         self._members = members
         self._target = target
-        self._quirks = Quirks.of(target.compat)
+        self._quirks = quirks_of(target.compat)
         self.losses = Losses(Request(dialect=DIALECT, model=None), target)
         self._tools = raw_array(members["tools"]) if members.get("tools", b"null") != b"null" else []
         self.names = self._tool_names()

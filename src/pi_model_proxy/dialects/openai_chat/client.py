@@ -11,7 +11,7 @@ from pi_model_proxy.dialects.openai_chat.answer_in import FAMILY, ChatStreamDeco
 from pi_model_proxy.dialects.openai_chat.fields import too_deep
 from pi_model_proxy.dialects.openai_chat.mending import mend
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
-from pi_model_proxy.dialects.openai_chat.quirks import Quirks
+from pi_model_proxy.dialects.openai_chat.quirks import quirks_of
 from pi_model_proxy.dialects.openai_chat.request_out import write_request
 from pi_model_proxy.errors import UpstreamError
 from pi_model_proxy.hub import Event, Request, Target
@@ -34,12 +34,12 @@ class ChatClient:
 
     def stream_decoder(self, target: Target, names: ToolNames) -> StreamDecoder:
         """Return a reader for one stream."""
-        finishes = Quirks.read(target.compat).supports_finish_reason
+        finishes = quirks_of(target.compat).supports_finish_reason
         return ChatStreamDecoder(names, supports_finish_reason=finishes)
 
     def decode_message(self, body: bytes, target: Target, names: ToolNames) -> list[Event]:
         """Return the events of a plain answer."""
-        finishes = Quirks.read(target.compat).supports_finish_reason
+        finishes = quirks_of(target.compat).supports_finish_reason
         return decode_message(body, names, supports_finish_reason=finishes)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:

@@ -8,9 +8,11 @@ is the result.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
+
+from pi_model_proxy.dialects.remembered import Remembered
 
 __all__ = ["Quirks", "ThinkingFormat"]
 
@@ -84,3 +86,7 @@ def _is_right(name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
     except msgspec.ValidationError:
         return False
     return True
+
+
+quirks_of: Final = Remembered(Quirks.read)
+"""The quirks that a model's compat flags spell."""

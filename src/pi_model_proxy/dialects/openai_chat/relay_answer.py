@@ -19,7 +19,7 @@ from pi_model_proxy.dialects.openai_chat.answer_out import DONE_FRAME, PING_FRAM
 from pi_model_proxy.dialects.openai_chat.chunk_repair import ChunkRepair
 from pi_model_proxy.dialects.openai_chat.chunks import Chunk, read_chunk, unreadable
 from pi_model_proxy.dialects.openai_chat.errors_out import error_frame
-from pi_model_proxy.dialects.openai_chat.quirks import Quirks
+from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
 from pi_model_proxy.dialects.openai_chat.usage import read_usage, usage_json
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream, GatewayError, UpstreamError
@@ -58,7 +58,7 @@ class ChatPipe:
         self._frames = FrameDecoder()
         self._repair = ChunkRepair()
         self._held: list[bytes] = []
-        self._requires_finish = Quirks.read(context.target.compat).supports_finish_reason
+        self._requires_finish = quirks_of(context.target.compat).supports_finish_reason
         self._usage_shown = False
         self._head: dict[str, bytes] = {}
         """Id, created and model of the first chunk, for chunks of our own."""
@@ -216,7 +216,7 @@ def relay_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
         error = stream_error(Frame("", body), chunk) or failure_in(chunk)
         if error is not None:
             raise error
-        _learn_plain(chunk, facts, Quirks.read(context.target.compat))
+        _learn_plain(chunk, facts, quirks_of(context.target.compat))
         put = {"model": ascii_json(context.model)}
         if facts.usage is not None and bytes(chunk.usage) in _NOTHING:
             put["usage"] = ascii_json(usage_json(facts.usage))

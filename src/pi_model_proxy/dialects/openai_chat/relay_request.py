@@ -15,7 +15,7 @@ from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.dialects.losses import STEERING_FIELDS, Losses
 from pi_model_proxy.dialects.openai_chat.fields import Fields, too_deep
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
-from pi_model_proxy.dialects.openai_chat.quirks import Quirks
+from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
 from pi_model_proxy.dialects.openai_chat.relay_messages import relay_messages, relay_tools
 from pi_model_proxy.dialects.openai_chat.request_out import (
     PATH,
@@ -83,7 +83,7 @@ class _Editor:
         self.members = members
         self.target = target
         self.losses = losses
-        self.quirks = Quirks.read(target.compat)
+        self.quirks = quirks_of(target.compat)
         self.put: dict[str, bytes] = {"model": compact_json(target.model)}
         self.remove: set[str] = set()
         small = {name: msgspec.json.decode(mend_body(raw)) for name, raw in members.items() if name in _READ}

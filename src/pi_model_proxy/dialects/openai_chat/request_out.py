@@ -13,7 +13,7 @@ from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames
 from pi_model_proxy.dialects.openai_chat.cache_marks import CacheMarks, place_marks
 from pi_model_proxy.dialects.openai_chat.messages_out import MessageWriter
-from pi_model_proxy.dialects.openai_chat.quirks import Quirks
+from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
 from pi_model_proxy.dialects.openai_chat.thinking import thinking_fields
 from pi_model_proxy.dialects.openai_chat.tools_out import ToolWriter, runnable_tools
 from pi_model_proxy.dialects.reasoning import LevelChoice, choose_level, is_wish_lost
@@ -53,7 +53,7 @@ def write_request(request: Request, target: Target) -> Outgoing:
         UnsupportedFeature: the target cannot say something that matters, or anything when strict.
     """
     losses = Losses(request, target)
-    quirks = Quirks.read(target.compat)
+    quirks = quirks_of(target.compat)
     if request.n > 1:
         losses.refuse("n", why="several answers at once")
     for name in request.extra:

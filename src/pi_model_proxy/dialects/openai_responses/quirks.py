@@ -10,11 +10,13 @@ about changing tools or effort within a session (`supportsAdditionalTools`, `sup
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-__all__ = ["Quirks"]
+from pi_model_proxy.dialects.remembered import Remembered
+
+__all__ = ["Quirks", "quirks_of"]
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,3 +44,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.ValidationError:
             sound = {name: value for name, value in known.items() if isinstance(value, bool)}
             return msgspec.convert(sound | {"promptCacheKeyMode": "auto"}, cls)
+
+
+quirks_of: Final = Remembered(Quirks.of)
+"""The quirks that a model's compat flags spell."""

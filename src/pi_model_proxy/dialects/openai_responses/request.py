@@ -14,7 +14,7 @@ from pi_model_proxy.dialects.history import HistoryRules, repair_history
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, distinct_tools
 from pi_model_proxy.dialects.openai_responses.items import ItemWriter
-from pi_model_proxy.dialects.openai_responses.quirks import Quirks
+from pi_model_proxy.dialects.openai_responses.quirks import quirks_of
 from pi_model_proxy.dialects.openai_responses.schemas import is_strict_schema
 from pi_model_proxy.dialects.openai_responses.tools import DIALECT, ToolWriter
 from pi_model_proxy.dialects.reasoning import LevelChoice, choose_level, is_wish_lost
@@ -49,7 +49,7 @@ class _RequestWriter:
         self._request = request
         self._target = target
         self._losses = losses
-        self._quirks = Quirks.of(target.compat)
+        self._quirks = quirks_of(target.compat)
         self._level = choose_level(request.reasoning, target)
         self._body: dict[str, Any] = {}
 

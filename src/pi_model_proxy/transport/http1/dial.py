@@ -154,7 +154,11 @@ async def _addresses(place: Place) -> list[Any]:
         )
     except socket.gaierror:
         found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-    # The resolver's preferred family first, then by turns (RFC 8305 §4).
+    return _by_turns(found)
+
+
+def _by_turns(found: list[Any]) -> list[Any]:
+    """Order addresses: the resolver's preferred family first, then by turns (RFC 8305 §4)."""
     first = [address for address in found if address[0] == found[0][0]]
     second = [address for address in found if address[0] != found[0][0]]
     return [a for pair in itertools.zip_longest(first, second) for a in pair if a is not None]
