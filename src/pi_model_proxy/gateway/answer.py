@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -55,11 +55,20 @@ def stream_pipe(plan: Plan, opened: Opened, context: AnswerContext) -> Pipe:
 class Stream:
     """One streamed answer on its way to its caller."""
 
-    def __init__(self, pipe: Pipe, caller: Caller, headers: Mapping[str, str], pacing: Pacing) -> None:
+    def __init__(
+        self,
+        pipe: Pipe,
+        caller: Caller,
+        headers: Mapping[str, str],
+        pacing: Pacing,
+        *,
+        redact: Callable[[GatewayError], None],
+    ) -> None:
         self._pipe = pipe
         self._caller = caller
         self._headers = headers
         self._pacing = pacing
+        self._redact = redact
         self._last_write_s = time.monotonic()
         self.began_s: float | None = None
         """Monotonic moment of the first byte; None before the commit point."""
@@ -77,6 +86,7 @@ class Stream:
             await _drain(response)
             return None
         response.abort()
+        self._redact(error)
         if self.began_s is None:
             raise error
         await self._caller.write(self._pipe.fail(error), last=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -40,10 +40,13 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 class Attempts:
     """Opens a plan's upstream, at most once more after a stale credential, and once with a mended body."""
 
-    def __init__(self, transport: UpstreamTransport, recorder: Recorder, hop: str) -> None:
+    def __init__(
+        self, transport: UpstreamTransport, recorder: Recorder, hop: str, redact: Callable[[str], str]
+    ) -> None:
         self._transport = transport
         self._recorder = recorder
         self._hop = hop
+        self._redact = redact
 
     async def open(self, plan: Plan, entry: LedgerEntry, deadlines: Deadlines) -> Opened:
         """Return the upstream's answer once its status says that it is one.
@@ -95,9 +98,8 @@ class Attempts:
         try:
             response = await self._transport.open(request, deadlines)
             attempt.status = response.status
-            attempt.upstream_id = next(
-                (response.headers[n] for n in _UPSTREAM_IDS if n in response.headers), ""
-            )[:100]
+            upstream_id = next((response.headers[n] for n in _UPSTREAM_IDS if n in response.headers), "")
+            attempt.upstream_id = self._redact(upstream_id)[:100]
             if not 200 <= response.status < 300:  # noqa: PLR2004 - the HTTP success class
                 raise await self._refusal(plan, response)
         except UpstreamError as error:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
 from pi_model_proxy.catalog import cost_of
 from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.table import DIALECTS
-from pi_model_proxy.errors import GatewayError, LoopDetected, UpstreamTimeout
+from pi_model_proxy.errors import GatewayError, LoopDetected, UpstreamError, UpstreamTimeout
 from pi_model_proxy.gateway.answer import (
     PING_AFTER_S,
     Pacing,
@@ -62,7 +62,7 @@ class Gateway:
         """Marks requests that have been through here."""
         self._settings = settings
         self._transport = transport
-        self._attempts = Attempts(transport, recorder, self.instance)
+        self._attempts = Attempts(transport, recorder, self.instance, self.redact)
         self._ping_s = ping_s
         self._listing: Listing | None = None
         self._redactor: tuple[Redactor, tuple[str, ...]] = (Redactor(), ())
@@ -176,7 +176,7 @@ class Gateway:
                 return
             pipe = stream_pipe(plan, opened, context)
             facts = pipe.facts
-            stream = Stream(pipe, caller, headers, pacing)
+            stream = Stream(pipe, caller, headers, pacing, redact=self._redact_error)
             try:
                 error = await stream.run(opened.response)
             finally:
@@ -216,7 +216,9 @@ class Gateway:
         )
 
     def _headers(self, plan: Plan, opened: Opened, entry: Entry) -> dict[str, str]:
-        headers = passed_back(opened.response.headers, upstream=plan.client.dialect, caller=plan.dialect.name)
+        headers = self._without_secrets(
+            passed_back(opened.response.headers, upstream=plan.client.dialect, caller=plan.dialect.name)
+        )
         if opened.outgoing.dropped:
             entry.dropped = opened.outgoing.dropped
             headers[DROPPED_HEADER] = dropped_value(opened.outgoing.dropped)
@@ -236,9 +238,26 @@ class Gateway:
                 cache_write_1h_tokens=usage.cache_write_1h,
             ).total
 
+    def _redact_error(self, error: GatewayError) -> None:
+        """Take live secrets out of everything of `error` that a caller or the log is told."""
+        error.message = self.redact(error.message)
+        error.code = error.code and self.redact(error.code)
+        error.param = error.param and self.redact(error.param)
+        error.headers = self._without_secrets(error.headers)
+        if isinstance(error, UpstreamError):
+            error.native_type = error.native_type and self.redact(error.native_type)
+
+    def _without_secrets(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return `headers` without those whose value holds a live secret."""
+        values = "\n".join(headers.values())
+        if self.redact(values) == values:
+            return dict(headers)
+        return {name: value for name, value in headers.items() if self.redact(value) == value}
+
     def note_error(self, entry: Entry, error: GatewayError) -> None:
         """Remember in `entry` what the caller was told and whose fault it was."""
-        entry.error = self.redact(error.message)
+        self._redact_error(error)
+        entry.error = error.message
         entry.error_kind = error.proxy_error
         entry.ended_by = _ENDED_BY.get(error.proxy_error, "upstream" if error.status >= 500 else "server")  # noqa: PLR2004 - HTTP's server errors
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import quote
 
 __all__ = ["Redactor"]
 
@@ -19,12 +21,19 @@ _LOOKS_SECRET: Final = re.compile(
 """Keys that are not ours to know but have a well-known look (a provider may echo part of one)."""
 
 
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return a secret as it is and as a server may repeat it: from a URL, or encoded."""
+    data = secret.encode(errors="replace")
+    return secret, quote(data, safe=""), b64encode(data).decode().rstrip("=")
+
+
 class Redactor:
     """Knows every live secret; built anew when they change."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({s for s in secrets if len(s) >= _MIN_SECRET_CHARS}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        plain = {secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS}
+        known = sorted({form for secret in plain for form in _forms(secret)}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known)), re.IGNORECASE) if known else None
 
     def clean(self, text: str) -> str:
         """Return `text` without any live secret and without what looks like one."""

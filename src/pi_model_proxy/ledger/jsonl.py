@@ -7,6 +7,7 @@ import queue
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,8 @@ __all__ = ["JsonlLog", "LogSettings", "log_line"]
 QUEUE_LINES: Final = 10_000
 """Lines that may wait for a slow disk; further ones are counted and left out, never waited for."""
 GROUP_LINES: Final = 500
+CLOSE_S: Final = 5.0
+"""How long the end waits for lines still queued."""
 _STOP: Final = b""
 
 
@@ -69,8 +72,9 @@ class JsonlLog:
     def close(self) -> None:
         """Write what is queued and close the file."""
         if self._thread is not None:
-            self._queue.put(_STOP)
-            self._thread.join(timeout=5)
+            with suppress(queue.Full):  # a disk that hangs must not keep the process
+                self._queue.put(_STOP, timeout=CLOSE_S)
+            self._thread.join(timeout=CLOSE_S)
             self._thread = None
 
     def _write_lines(self) -> None:

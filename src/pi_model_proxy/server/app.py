@@ -78,10 +78,17 @@ class App:
         except GatewayError as error:
             await self._refuse(exchange, route, error)
         except asyncio.CancelledError:
-            entry.status = entry.status if exchange.started else CLIENT_LEFT
-            entry.ended_by = "client" if exchange.left else "shutdown"
-            if not exchange.left:
-                raise
+            if exchange.left:
+                entry.status = entry.status if exchange.started else CLIENT_LEFT
+                entry.ended_by = "client"
+                return
+            if not exchange.started:
+                exchange.extra["connection"] = "close"
+                await self._refuse(
+                    exchange, route, NotReady("The gateway is shutting down.", retry_after_s=1)
+                )
+            entry.ended_by = "shutdown"
+            raise
         except Exception as error:  # noqa: BLE001 - a bug must cost one request, never the process
             await self._refuse(exchange, route, bug(error))
         finally:
@@ -152,6 +159,11 @@ class App:
     async def _handle(self, exchange: Exchange, handler: Handler) -> None:
         body = b""
         if exchange.method == "POST":
+            if "upgrade" in exchange.headers and "upgrade" in exchange.headers.get("connection", "").lower():
+                raise BadRequest(
+                    "Upgrade: only HTTP/1.1 is spoken here; send the request without it "
+                    "(Java's HttpClient: version(HTTP_1_1))."
+                )
             check_type(exchange.headers.get("content-type"))
             body = await exchange.body(self.state.settings().max_body_bytes)
         call = Call(

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from pi_model_proxy.errors import BadRequest, BodyTimeout, BodyTooLarge
@@ -21,6 +22,10 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_IDLE_S: Final = 20.0
 """A body that stops arriving for this long is given up."""
+MIN_BODY_RATE: Final = 1024
+"""Bytes a second below which, after `BODY_IDLE_S`, a body counts as stopped: drops keep a connection for ever."""
+LINGER_S: Final = 5.0
+"""How long a body that was refused is read on: a caller that still writes would lose the answer in a reset."""
 CLIENT_LEFT: Final = 499
 """What the log says when the caller left before an answer began (nginx's number)."""
 EXPOSED_HEADERS: Final = (
@@ -51,6 +56,8 @@ class Exchange:
         self.left = False
         """The caller has gone."""
         self.allowed_origins: tuple[str, ...] = ()
+        self._unread = False
+        """The caller is still sending a body that nobody wants."""
         self.extra: dict[str, str] = {}
         """Headers every answer of this exchange carries, set by whoever knows them."""
         self.entry = Entry(
@@ -91,12 +98,15 @@ class Exchange:
         chunks: list[bytes] = []
         size = 0
         while True:
+            late_s = time.monotonic() - self.arrived_s - size / MIN_BODY_RATE
             try:
-                async with asyncio.timeout(BODY_IDLE_S):
+                async with asyncio.timeout(max(0.0, min(BODY_IDLE_S, BODY_IDLE_S - late_s))):
                     message = await self._receive()
             except TimeoutError as error:
                 self.extra["connection"] = "close"
-                raise BodyTimeout(f"The request body stopped arriving for {BODY_IDLE_S:g} s.") from error
+                raise BodyTimeout(
+                    f"The request body stopped arriving for {BODY_IDLE_S:g} s, or came slower than {MIN_BODY_RATE} bytes/s."
+                ) from error
             if message["type"] == "http.disconnect":
                 self.left = True
                 raise BadRequest("The connection closed before the request body was complete.")
@@ -110,6 +120,7 @@ class Exchange:
 
     def _too_large(self, limit: int) -> BodyTooLarge:
         self.extra["connection"] = "close"
+        self._unread = True
         return BodyTooLarge(
             f"The request body is larger than {limit} bytes (maxBodyBytes); send less, or raise the limit."
         )
@@ -145,7 +156,19 @@ class Exchange:
     async def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         """Send a whole answer."""
         await self.start(status, {**headers, "content-length": str(len(body))})
+        if self._unread:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+            await self._linger()
+            body = b""
         await self.write(body, last=True)
+
+    async def _linger(self) -> None:
+        """Read and forget the rest of the request, for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                message = await self._receive()
+                while message["type"] == "http.request" and message.get("more_body", False):
+                    message = await self._receive()
 
     def watch_after(self, delay_s: float, answering: asyncio.Task[Any]) -> Watch:
         """Cancel `answering` when the caller leaves before its answer is complete, from `delay_s` on."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
+import resource
 import signal
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -28,6 +30,8 @@ __all__ = ["DRAIN_S", "Announcement", "serve"]
 
 DRAIN_S: Final = 15.0
 """How long running answers may take after the first signal."""
+MOST_DESCRIPTORS: Final = 65_536
+"""As many as are asked for; the usual soft limit of 1,024 is too few for 1,000 streams of two sockets each."""
 EXIT_FAILED: Final = 1
 EXIT_NOW: Final = 130
 GC_THRESHOLD: Final = 20_000
@@ -58,12 +62,15 @@ class _Server:
         self, announce: Callable[[Announcement], None], complain: Callable[[Problem], None]
     ) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled)
+        loop.set_exception_handler(_tell(complain))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
+                loop.add_signal_handler(number, self._signalled)
         async with self._house as app:
             host, port = self._sock.getsockname()[:2]
             app.state.gateway.own_addresses = ((host, port),)
-            server = await loop.create_server(protocol_factory(app, self._connections), sock=self._sock)
+            factory = protocol_factory(app, self._connections, _descriptors())
+            server = await loop.create_server(factory, sock=self._sock)
             keeper = loop.create_task(self._keep(app, announce, complain))
             try:
                 await self._stop.wait()
@@ -123,6 +130,35 @@ class _Server:
             await asyncio.wait(set(self._connections.tasks), timeout=1)
 
 
+def _descriptors() -> int:
+    """Return how many descriptors this process may open, after asking for enough."""
+    soft, hard = (
+        MOST_DESCRIPTORS if limit == resource.RLIM_INFINITY else limit
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    wanted = min(hard, MOST_DESCRIPTORS)
+    if soft >= wanted:
+        return soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    except (OSError, ValueError):
+        return soft
+    return wanted
+
+
+def _tell(
+    complain: Callable[[Problem], None],
+) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Return what the loop calls for an error outside any request: one line of ours, not a traceback of its own."""
+
+    def handler(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        what = f"{context.get('message', 'an error')} ({type(error).__name__})"
+        complain(Problem(where="event loop", what=what, severity="warning"))
+
+    return handler
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         import uvloop  # noqa: PLC0415 - where there is none, asyncio's own loop serves
@@ -143,8 +179,10 @@ def serve(
 
     `announce` is called once, when models can be asked; `complain` whenever something is wrong
     that a user should know (with `logLevel` `debug`, for each request too). The first SIGTERM or SIGINT
-    drains, a second ends at once.
+    (or SIGHUP: the terminal is gone) drains, a second ends at once.
     """
+    # Without any handler Python prints the warnings of libraries on the console.
+    logging.getLogger().addHandler(logging.NullHandler())
     settings = watcher.current
     try:
         sock = bind(settings.host, settings.port)

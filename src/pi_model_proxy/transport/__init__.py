@@ -1,4 +1,4 @@
-"""Bytes to and from upstreams; the only room below the server that knows an HTTP library."""
+"""Bytes to and from upstreams; the only room below the server that knows HTTP."""
 
 from pi_model_proxy.transport.upstream import Deadlines, UpstreamRequest, UpstreamResponse, UpstreamTransport
 

@@ -45,6 +45,7 @@ KIND_CASES: list[tuple[str, int, Any, str]] = [
     ("Anthropic's extra usage", 400, anthropic("invalid_request_error", "Third-party apps now draw from your extra usage, not your plan limits."), "billing"),
     ("ChatGPT's usage limit", 429, openai(type="usage_limit_reached", resets_in_seconds=9568), "billing"),
     ("a usage limit in words that says when it ends", 429, openai("You have hit your usage limit.", resets_in_seconds=60), "billing"),
+    ("nothing but a code", 400, {"error": {"code": "context_length_exceeded"}}, "context_too_long"),
     ("nothing but a type", 500, {"error": {"type": "overloaded_error"}}, "overloaded"),
     ("a type beside the error", 500, {"type": "overloaded_error", "error": "busy"}, "overloaded"),
     ("a crash that speaks of the model", 500, openai("the model crashed"), "upstream"),

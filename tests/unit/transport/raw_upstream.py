@@ -31,19 +31,26 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 async def upstream(script: Script, **options: Any) -> AsyncIterator[str]:
     """Yield `http://127.0.0.1:port`; each connection plays `script`, then closes."""
 
+    serving: set[asyncio.Task[None] | None] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         try:
             await script(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
         except asyncio.CancelledError:
             writer.transport.abort()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
         finally:
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, **options)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for task in filter(None, serving):
+            task.cancel()
+        await asyncio.gather(*filter(None, serving), return_exceptions=True)
+        await asyncio.sleep(0)  # aborted transports close in the next turn
 
 
 @asynccontextmanager

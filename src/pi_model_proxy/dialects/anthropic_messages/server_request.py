@@ -125,11 +125,7 @@ class _RequestReader:
             parallel_tools=parallel_tools(choice),
             max_output=self._max_output(),
             stop=self._stop(),
-            sampling=Sampling(
-                temperature=fields.number("temperature"),
-                top_p=fields.number("top_p"),
-                top_k=fields.count("top_k"),
-            ),
+            sampling=self._sampling(),
             reasoning=self._reasoning(),
             output=self._output(),
             end_user=metadata.text("user_id"),
@@ -231,6 +227,25 @@ class _RequestReader:
                 at = f"stop_sequences[{index}]"
                 raise BadRequest(f"{at}: must be a string.", param=at)
         return tuple(text for text in stop if text)
+
+    def _sampling(self) -> Sampling:
+        """Return the sampling asked for: none beside thinking, which excludes it (dialects.md §1.3; Qwen Code sends both)."""
+        fields = self._fields
+        temperature, top_p, top_k = (
+            fields.number("temperature"),
+            fields.number("top_p"),
+            fields.count("top_k"),
+        )
+        thinking = fields.object("thinking")
+        if thinking is None or thinking.text("type") == "disabled":
+            return Sampling(temperature=temperature, top_p=top_p, top_k=top_k)
+        says = {
+            "temperature": temperature not in {None, 1},
+            "top_p": top_p not in {None, 1},
+            "top_k": top_k is not None,
+        }
+        self._content.dropped += [name for name, matters in says.items() if matters]
+        return Sampling()
 
     def _effort(self) -> str | None:
         config = self._fields.object("output_config")

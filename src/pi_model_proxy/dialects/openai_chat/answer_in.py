@@ -150,7 +150,7 @@ class _Answer:
         self._events.append(Start(id=chunk.id or "", model=chunk.model or ""))
 
     def _choice(self, choice: Choice) -> None:
-        whole = choice.delta or choice.message
+        whole = choice.delta or _numbered(choice.message)
         for delta in choice.parts or ((whole,) if whole else ()):
             self._delta(delta)
         if choice.finish_reason:
@@ -222,6 +222,14 @@ class _Answer:
                 return "stop_sequence"
             return "refusal" if self._assembly.refused else reason
         return "stop" if reason == "tool_calls" and not self._assembly.called else reason
+
+
+def _numbered(message: Delta | None) -> Delta | None:
+    """Number the calls of a plain answer: there each entry is a call of its own, whatever its id."""
+    for position, fragment in enumerate(message.tool_calls or () if message else ()):
+        if fragment.index is None:
+            fragment.index = position
+    return message
 
 
 def _citation(entry: dict[str, Any], about: dict[str, Any], *, offset: int) -> Citation:

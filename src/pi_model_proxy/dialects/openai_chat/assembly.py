@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from pi_model_proxy.dialects.names import ToolNames, unwrap_input
 from pi_model_proxy.dialects.openai_chat.chunks import Fragment, decoded
+from pi_model_proxy.dialects.openai_chat.parts import PLACEHOLDER, Call, Spoken, joined
 from pi_model_proxy.dialects.openai_chat.reasoning_details import replay_token
 from pi_model_proxy.dialects.surrogates import clean_text
 from pi_model_proxy.errors import BrokenStream
@@ -36,68 +37,12 @@ from pi_model_proxy.hub import (
     TextDelta,
 )
 
-__all__ = ["Assembly", "Call", "Spoken"]
+__all__ = ["Assembly"]
 
 MAX_HELD_CHARS: Final = 16 * 1024 * 1024
 """Arguments and waiting text together; an answer that holds back more is given up."""
 
-_PLACEHOLDER: Final = "{}"
-"""Some servers open a call with empty arguments and then send the real ones (translated Anthropic streams)."""
-_any_json: Final = msgspec.json.Decoder(msgspec.Raw)
 _first_value: Final = json.JSONDecoder(strict=False)
-
-
-class Spoken:
-    """A block of text: an answer, a refusal or reasoning."""
-
-    __slots__ = (
-        "block", "carry", "citations", "details", "index", "kind", "offset", "opaque", "said", "sealed", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, kind: Literal["text", "refusal", "reasoning"], block: Block) -> None:
-        self.kind, self.block = kind, block
-        self.index: int | None = None
-        """None until the block has begun."""
-        self.waiting: list[str] = []
-        self.citations: list[Citation] = []
-        self.opaque: Opaque | None = None
-        self.details: list[dict[str, Any]] = []
-        """Entries of `reasoning_details`, which become the opaque token when the block is closed."""
-        self.said = False
-        """True once it has text."""
-        self.carry = ""
-        """The first half of a surrogate pair whose second half is still to come."""
-        self.offset = 0
-        """Characters of visible text before this block; citations count in the whole message."""
-        self.sealed = False
-        """True when the next text of this kind begins a new block."""
-
-
-class Call:
-    """A tool call in the making."""
-
-    __slots__ = ("arguments", "closed", "custom", "id", "index", "name", "opaque", "sent", "upstream_id")
-
-    def __init__(self, *, custom: bool) -> None:
-        self.id = self.upstream_id = self.name = ""
-        self.custom = custom
-        self.arguments: list[str] = []
-        self.opaque: Opaque | None = None
-        self.index: int | None = None
-        """None until the block has begun."""
-        self.sent = 0
-        """How many pieces of `arguments` have gone out."""
-        self.closed = False
-
-    def is_complete(self) -> bool:
-        """Tell whether the arguments so far are complete JSON; free-form input is never known to be."""
-        if self.custom or not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
-            return False
-        try:
-            _any_json.decode("".join(self.arguments))
-        except (ValueError, RecursionError):
-            return False
-        return True
 
 
 class Assembly:
@@ -130,7 +75,7 @@ class Assembly:
         """Add text to the last block if it is of this kind, else to a new one."""
         part = self.spoken(kind, field=field)
         if part.carry or not text.isascii():
-            text = _joined(part, text)
+            text = joined(part, text)
         if not text:
             return
         part.said = True
@@ -197,7 +142,7 @@ class Assembly:
     def _find(self, fragment: Fragment, name: str) -> Call | None:
         if fragment.index in self._by_index:
             return self._by_index[fragment.index]
-        if fragment.id:
+        if fragment.id and not (name and fragment.index is not None):
             return self._by_id.get(fragment.id)
         last = self._last_call if fragment.index is None else None
         if last is None or not name:
@@ -215,12 +160,12 @@ class Assembly:
 
     def _add_arguments(self, call: Call, text: str) -> None:
         if call.closed:
-            if text.strip() and text.strip() != _PLACEHOLDER:
+            if text.strip() and text.strip() != PLACEHOLDER:
                 raise BrokenStream(
                     "The provider added arguments to a tool call that was complete; try again."
                 )
             return
-        if call.arguments == [_PLACEHOLDER] and call.sent == 0:
+        if call.holds_placeholder and call.sent == 0:
             call.arguments = []
         text = clean_text(text)
         self._hold(text)
@@ -313,7 +258,7 @@ class Assembly:
             call.id = self._distinct_id(call)
             stub = self._names.call_stub(call.name, call_id=call.id)
             call.index = self._begin(msgspec.structs.replace(stub, custom=stub.custom or call.custom))
-        if not origin.wrapped and call.arguments != [_PLACEHOLDER]:
+        if not (origin.wrapped or call.holds_placeholder):
             self._send_arguments(call)
         return True
 
@@ -387,12 +332,3 @@ def _signature(extra: msgspec.Raw) -> Opaque | None:
         if isinstance(signature, str) and signature:
             return Opaque(kind="gemini_signature", data=signature)
     return None
-
-
-def _joined(part: Spoken, text: str) -> str:
-    """Return the text with surrogate pairs that were cut between two pieces made whole, lone halves replaced."""
-    text = part.carry + text
-    part.carry = ""
-    if "\ud800" <= text[-1] <= "\udbff":
-        part.carry, text = text[-1], text[:-1]
-    return clean_text(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass"))

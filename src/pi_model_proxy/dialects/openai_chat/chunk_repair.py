@@ -50,6 +50,13 @@ class _Chunk(msgspec.Struct):
 _valid_chunk: Final = msgspec.json.Decoder(_Chunk)
 
 
+def _read(data: bytes) -> _Chunk | None:
+    try:
+        return _valid_chunk.decode(data)
+    except (ValueError, RecursionError):
+        return None
+
+
 class ChunkRepair:
     """Knows which calls have begun; one object a stream."""
 
@@ -60,9 +67,8 @@ class ChunkRepair:
 
     def repaired(self, data: bytes) -> bytes:
         """Return `data`, an object in JSON, itself when an SDK can read it, else the same chunk put right."""
-        try:
-            chunk = _valid_chunk.decode(mend_body(data))
-        except (ValueError, RecursionError):
+        chunk = _read(data) or _read(mend_body(data))
+        if chunk is None:
             return self._mended(data)
         if not all(self._is_valid(choice) for choice in chunk.choices):
             return self._mended(data)

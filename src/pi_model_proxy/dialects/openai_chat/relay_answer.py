@@ -60,6 +60,8 @@ class ChatPipe:
         self._held: list[bytes] = []
         self._requires_finish = quirks_of(context.target.compat).supports_finish_reason
         self._usage_shown = False
+        self._needle_model, self._needle = "", b""
+        """The upstream's name of the model, and how a chunk spells it as a member."""
         self._head: dict[str, bytes] = {}
         """Id, created and model of the first chunk, for chunks of our own."""
 
@@ -165,14 +167,17 @@ class ChatPipe:
         Inside JSON strings quotes are escaped, so a needle can only be a member; one that is there
         once is the chunk's own.
         """
-        needle = b'"model":' + ascii_json(chunk.model)
-        if chunk.model is None or data.count(needle) != 1:
+        if chunk.model is None:
+            return None
+        if chunk.model != self._needle_model:
+            self._needle_model, self._needle = chunk.model, b'"model":' + ascii_json(chunk.model)
+        if data.count(self._needle) != 1:
             return None
         if hides_usage:
             if bytes(chunk.usage) != b"null" or data.count(_NULL_USAGE) != 1:
                 return None
             data = data.replace(_NULL_USAGE, b"")
-        return data.replace(needle, b'"model":' + self._model)
+        return data.replace(self._needle, b'"model":' + self._model)
 
     def _end(self, out: list[bytes]) -> None:
         """Write the end.

@@ -24,6 +24,8 @@ __all__ = ["relay_messages", "relay_tools", "with_system_roles"]
 
 _Json = dict[str, Any]
 _INSTRUCTION_ROLES: Final = frozenset({"system", "developer"})
+_BOOKKEEPING: Final = "provider_specific_fields"
+"""What LiteLLM notes in answers for itself, and sends back with them; OpenAI refuses fields it does not know."""
 
 
 class _Head(msgspec.Struct):
@@ -95,6 +97,7 @@ class _Messages:
         return (
             (b'"developer"' in raw and not quirks.supports_developer_role)
             or (b'"reasoning' in raw and (self._target.hosted_by_vendor or self._has_our_details()))
+            or _BOOKKEEPING.encode() in raw
             or quirks.requires_tool_result_name
             or quirks.requires_assistant_after_tool_result
             or quirks.requires_non_null_assistant_content
@@ -146,7 +149,7 @@ class _Messages:
         return edits
 
     def _assistant(self, message: _Json, at: str) -> bool:
-        changed = self._without_foreign_reasoning(message, at)
+        changed = self._without_foreign_reasoning(message, at) | _without_bookkeeping(message)
         for call in message.get("tool_calls") or ():
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict) and isinstance(call.get("id"), str):
@@ -185,6 +188,17 @@ class _Messages:
             return False
         message["name"] = name
         return True
+
+
+def _without_bookkeeping(message: _Json) -> bool:
+    """Take out LiteLLM's notes, and the `index` that its calls keep from their stream."""
+    calls = [call for call in message.get("tool_calls") or () if isinstance(call, dict)]
+    noted = [each for each in (message, *calls) if _BOOKKEEPING in each]
+    for each in noted:
+        del each[_BOOKKEEPING]
+    for call in calls if noted else ():
+        call.pop("index", None)
+    return bool(noted)
 
 
 def _as_system(message: _Json, at: str) -> bool:

@@ -76,6 +76,13 @@ def _members(body: bytes) -> dict[str, bytes]:
     return members
 
 
+def _read(name: str, raw: bytes) -> object:
+    try:
+        return msgspec.json.decode(mend_body(raw))
+    except msgspec.DecodeError as error:  # a number of 5,000 digits, say
+        raise BadRequest(f"{name}: cannot be read ({error}).", param=name) from error
+
+
 class _Editor:
     """Collects the edits of one request."""
 
@@ -86,7 +93,7 @@ class _Editor:
         self.quirks = quirks_of(target.compat)
         self.put: dict[str, bytes] = {"model": compact_json(target.model)}
         self.remove: set[str] = set()
-        small = {name: msgspec.json.decode(mend_body(raw)) for name, raw in members.items() if name in _READ}
+        small = {name: _read(name, raw) for name, raw in members.items() if name in _READ}
         self.top = Fields(small)
         """The members that are read here; messages and tools stay text."""
         self.stream = self.top.flag("stream") or False
@@ -184,8 +191,9 @@ class _Editor:
         )
         if self._choice is None:
             fields = {name: value for name, value in fields.items() if name not in self.members}
-        elif self._choice.level != "off" and not fields and "reasoning_effort" in self.members:
-            self.losses.path("reasoning_effort", why="the provider cannot be told an amount")
+        elif self._choice.level != "off" and not fields:
+            asked_at = "model" if self.target.level is not None else "reasoning_effort"
+            self.losses.path(asked_at, why="the provider cannot be told an amount")
         for name, value in fields.items():
             own = self.top.values.get(name) if name in _TEMPLATES else None
             self._set(name, {**own, **value} if isinstance(own, dict) else value)

@@ -322,6 +322,15 @@ def test_what_has_no_place_is_listed_by_its_path() -> None:
     assert len(request.turns[0].blocks) == 2
 
 
+def test_sampling_beside_thinking_is_left_out_and_listed() -> None:
+    """Anthropic refuses it, and so does whoever else thinks; values that change nothing are not worth a word."""
+    asked = {"temperature": 0.3, "top_p": 1, "top_k": 5}
+    thinking = read(thinking={"type": "enabled", "budget_tokens": 2000}, **asked)
+    assert (thinking.sampling, thinking.dropped) == (Sampling(), ("temperature", "top_k"))
+    disabled = read(thinking={"type": "disabled"}, **asked)
+    assert disabled.sampling == Sampling(temperature=0.3, top_p=1, top_k=5)
+
+
 def test_a_conversation_kept_at_anthropic_cannot_go_elsewhere() -> None:
     with pytest.raises(ThreadNotFound, match="thread"):
         read(thread={"type": "continue", "previous_message_id": "msg_1"})

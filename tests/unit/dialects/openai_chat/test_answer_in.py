@@ -402,7 +402,7 @@ class TestToolCalls:
             {"tool_calls": [{"index": n, "id": "s", "function": {"name": "f"}} for n in (0, 1)]}, "tool_calls"
         )
         ids = [block.id for block in fold(plain(twice)).blocks if isinstance(block, ToolCallBlock)]
-        assert len(ids) == len(set(ids))
+        assert len(ids) == len(set(ids)) == 2
 
     def test_arguments_after_the_end_of_a_call_are_broken(self) -> None:
         stream = [
@@ -426,6 +426,24 @@ class TestToolCalls:
         (block,) = message(begin, more, CALLED).blocks
         assert isinstance(block, ToolCallBlock)
         assert (block.custom, block.arguments) == (True, "one}{two")
+
+    def test_free_text_that_looks_like_json_is_never_taken_for_complete(self) -> None:
+        begin = chunk(
+            {
+                "tool_calls": [
+                    {"index": 0, "id": "a", "type": "custom", "custom": {"name": "c", "input": "{}"}}
+                ]
+            }
+        )
+        more = chunk({"tool_calls": [{"index": 0, "custom": {"input": "more"}}]})
+        block, _text = message(begin, chunk({"content": "x"}), more, CALLED).blocks
+        assert isinstance(block, ToolCallBlock)
+        assert block.arguments == "{}more"
+
+    def test_calls_of_a_plain_answer_are_told_apart_though_they_share_an_id(self) -> None:
+        both = [{"id": "s", "function": {"name": "f", "arguments": a}} for a in ('{"x":1}', '{"y":2}')]
+        blocks = fold(plain(whole({"tool_calls": both}, "tool_calls"))).blocks
+        assert [b.arguments for b in blocks if isinstance(b, ToolCallBlock)] == ['{"x":1}', '{"y":2}']
 
     @pytest.mark.parametrize("vendor", ["google", "vertex"])
     def test_gemini_signs_its_calls(self, vendor: str) -> None:
@@ -509,6 +527,7 @@ class TestReasoning:
                 }
             ),
         ]
+        pieces.append(chunk({"thinking_blocks": [{"type": "redacted_thinking", "data": ""}]}))
         signed, redacted = thoughts(*pieces)
         assert signed.text == "ab"
         assert signed.opaque is not None

@@ -81,6 +81,11 @@ class TestTheStream:
         assert pipe.feed(b"data: x\n\n") == b""
         assert pipe.close() == b""
 
+    def test_the_first_finish_is_the_answers(self) -> None:
+        other = {**chunk(), "choices": [{"index": 1, "delta": {}, "finish_reason": "length"}]}
+        _told, pipe = relayed(sse([chunk({"content": "a"}), STOP, other]))
+        assert pipe.facts.finish == Finish(reason="stop", native="stop")
+
     def test_heartbeats_and_comments_are_not_passed_on(self) -> None:
         told, _pipe = relayed(
             b': hi\n\ndata: null\n\ndata:\n\ndata: [{"error":null}]\n\n'
@@ -256,6 +261,13 @@ class TestRepairs:
             *begin["choices"][0]["delta"]["tool_calls"],
             *more["choices"][0]["delta"]["tool_calls"],
         ]
+
+    def test_valid_fragments_keep_their_bytes(self) -> None:
+        begin = json.dumps(call(0, id="c", type="function", name="f", arguments="")).encode()
+        more = json.dumps(call(0, arguments="{}")).encode()
+        told, _pipe = relayed(sse([begin, more, STOP]))
+        for raw in (begin, more):
+            assert raw[raw.index(b'{"tool_calls"') : raw.index(b', "finish_reason"')] in told
 
     def test_a_valid_custom_call_is_left_alone(self) -> None:
         fragment = {"index": 0, "id": "c", "type": "custom", "custom": {"name": "p", "input": "x"}}

@@ -69,6 +69,11 @@ class TestTheBody:
         with pytest.raises(BadRequest):
             RELAY.encode_request(raw, target(), {})
 
+    def test_a_number_that_nothing_can_hold_is_named(self) -> None:
+        with pytest.raises(BadRequest) as caught:
+            RELAY.encode_request(b'{"messages":[],"max_tokens":1e999}', target(), {})
+        assert caught.value.param == "max_tokens"
+
     def test_what_is_too_deep_to_follow_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def too_deep(*_args: Any) -> None:
             raise RecursionError
@@ -146,6 +151,7 @@ class TestTheOutputLimit:
 
     def test_the_old_name_is_left_alone_where_it_is_understood(self) -> None:
         assert sent(max_tokens=5)["max_tokens"] == 5
+        assert sent(target(reasoning=True), max_tokens=5)["max_tokens"] == 5
         assert sent(self.OLD, max_tokens=5)["max_tokens"] == 5
 
 
@@ -164,6 +170,10 @@ class TestThinking:
         assert outgoing.dropped == ("model",)
         assert body(outgoing.body)["reasoning_effort"] == "low"
 
+    def test_a_level_the_provider_cannot_be_told_is_listed(self) -> None:
+        where = target(reasoning=True, level="high", compat={"supportsReasoningEffort": False})
+        assert asked(where).dropped == ("model",)
+
     def test_a_level_keeps_what_else_the_caller_tells_the_template(self) -> None:
         where = target(reasoning=True, level="high", compat={"thinkingFormat": "qwen-chat-template"})
         assert sent(where, chat_template_kwargs={"x": 1, "enable_thinking": False})[
@@ -179,6 +189,7 @@ class TestThinking:
             **sent(),
             "thinking": {"type": "enabled", "clear_thinking": False},
         }
+        assert asked(self.ZAI, reasoning_effort="high").dropped == ()
         assert sent(self.ZAI, reasoning_effort="none")["thinking"] == {"type": "disabled"}
 
     def test_a_provider_with_its_own_words_and_an_effort_gets_both(self) -> None:
@@ -235,6 +246,17 @@ class TestMessages:
         raw = b'{"messages":[{"role":"developer","content":"x"},{ "role":"user", "content":"\\u003c" }]}'
         where = target(compat={"supportsDeveloperRole": False})
         assert b'{ "role":"user", "content":"\\u003c" }' in RELAY.encode_request(raw, where, {}).body
+
+    def test_what_litellm_notes_for_itself_is_not_sent(self) -> None:
+        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        noted = {"role": "assistant", "content": None, "provider_specific_fields": {"refusal": None}}
+        calls = [{**call, "index": 0, "provider_specific_fields": {"thought_signature": None}}]
+        assert history(target(), USER, {**noted, "tool_calls": calls}) == [
+            USER,
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+        ]
+        indexed = {"role": "assistant", "tool_calls": [{**call, "index": 0}]}
+        assert history(target(), indexed) == [indexed]
 
     def test_the_word_developer_in_a_prompt_changes_nothing(self) -> None:
         where = target(compat={"supportsDeveloperRole": False})

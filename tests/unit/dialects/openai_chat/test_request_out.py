@@ -340,6 +340,10 @@ class TestThinking:
             == 5000
         )
 
+    def test_as_much_as_it_takes_has_no_budget(self) -> None:
+        compat = {"thinkingTokenBudgetField": "thinking_budget"}
+        assert thinking(ReasoningWish(mode="auto"), compat=compat) == {}
+
     def test_a_wish_that_is_lost_is_listed(self) -> None:
         hub = request(reasoning=ReasoningWish(mode="level", level="high"), paths={"reasoning": "thinking"})
         assert dropped(hub, target()) == ("thinking",)
@@ -637,6 +641,16 @@ class TestCacheMarks:
         assert encoded(hub, where)["messages"][0]["content"][0]["cache_control"] == EPHEMERAL
         hub = request(user(ImageBlock(source=UrlSource("https://x"))))
         assert "cache_control" not in json.dumps(encoded(hub, where))
+
+    def test_a_later_instruction_is_not_the_last_message(self) -> None:
+        compat = {"cacheControlFormat": "anthropic", "supportsMidConvoSystemMessages": True}
+        hub = request(
+            user(TextBlock(text="a")),
+            Turn(role="system", blocks=(TextBlock(text="b"),)),
+            instructions=(TextBlock(text="be brief"),),
+        )
+        sent = encoded(hub, target(compat=compat, auto_cache=True))["messages"]
+        assert ["cache_control" in json.dumps(message) for message in sent] == [True, True, False]
 
     def test_who_can_speak_for_itself_is_not_touched(self) -> None:
         where = target(compat={"cacheControlFormat": "anthropic"}, auto_cache=True)

@@ -410,8 +410,15 @@ def test_an_answer_before_the_end_of_a_long_body_counts_and_ends_the_connection(
             closed.set()
 
         async with upstream(script) as url, transport() as client:
-            status, said = await ask(client, url, b"x" * 64 * 1024 * 1024)
-            assert status == 413
+            response = await client.open(post(url, b"x" * 64 * 1024 * 1024), DEADLINES)
+            assert response.status == 413
+            (connection,) = client._connections
+            assert connection._transport is not None
+            assert connection._transport.get_write_buffer_size() < 1024 * 1024
+            while connection._transport.get_write_buffer_size():
+                await asyncio.sleep(0)
+            # Nothing waits to be sent, yet the other side still waits for the rest of the body.
+            said = await whole(response)
             async with asyncio.timeout(5):
                 await closed.wait()
             return said
@@ -464,6 +471,8 @@ def test_extra_bytes_after_an_answer_never_reach_the_next(run: Run) -> None:
 
 
 def test_extra_bytes_on_an_idle_connection_close_it(run: Run) -> None:
+    complaints: list[object] = []
+
     async def main() -> None:
         poison = asyncio.Event()
         closed = asyncio.Event()
@@ -479,6 +488,7 @@ def test_extra_bytes_on_an_idle_connection_close_it(run: Run) -> None:
             closed.set()
 
         async with upstream(script) as url, transport() as client:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
             assert await ask(client, url) == (200, b"hi")
             poison.set()
             async with asyncio.timeout(5):
@@ -487,6 +497,7 @@ def test_extra_bytes_on_an_idle_connection_close_it(run: Run) -> None:
             assert await ask(client, url) == (200, b"hi")
 
     run(main())
+    assert complaints == []
 
 
 def test_bytes_the_event_loop_has_not_seen_yet_are_noticed_too(run: Run) -> None:

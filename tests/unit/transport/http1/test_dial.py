@@ -82,10 +82,13 @@ async def tunnelling(url: str, heads: list[bytes], **options: Any) -> AsyncItera
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append(await reader.readuntil(b"\r\n\r\n"))
         near = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
-        writer.write(b"HTTP/1.1 200 Connection established\r\n")
-        await writer.drain()
-        writer.write(b"via: test\r\n\r\n")
-        await asyncio.gather(copy(reader, near[1]), copy(near[0], writer))
+        try:
+            writer.write(b"HTTP/1.1 200 Connection established\r\n")
+            await writer.drain()
+            writer.write(b"via: test\r\n\r\n")
+            await asyncio.gather(copy(reader, near[1]), copy(near[0], writer))
+        finally:
+            near[1].transport.abort()
 
     async with upstream(script, **options) as proxy:
         yield proxy
