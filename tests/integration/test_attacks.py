@@ -272,6 +272,7 @@ def test_a_caller_that_reads_nothing_costs_no_memory(
 
 def echoing_events(exchange: Exchange) -> bytes:
     key = exchange.key
+    error: dict[str, Any]
     if exchange.dialect == "messages":
         error = {"type": "error", "error": {"type": "api_error", "message": f"bad key {key}"}}
     elif exchange.dialect == "responses":
@@ -281,7 +282,7 @@ def echoing_events(exchange: Exchange) -> bytes:
             "message": f"bad key {key}",
             "param": key,
             "sequence_number": 3,
-        }  # type: ignore[dict-item] # JSON of the test's own
+        }
     else:
         error = {"error": {"message": f"bad key {key}", "type": key, "code": key, "param": key}}
     name = b"" if exchange.dialect == "chat" else b"event: error\n"
@@ -322,7 +323,9 @@ def test_a_key_that_an_upstream_repeats_reaches_nobody(
     assert KEY.lower() not in heard
     assert base64.b64encode(KEY.encode()).decode().rstrip("=").lower() not in heard
     if plan is not echo_in_headers:
-        assert "[redacted]" in heard
+        assert (
+            "[redacted]" in heard or "[hidden]" in heard
+        )  # the Messages dialect hides what looks like a key itself
     assert KEY not in json.dumps(victim.log())
 
 
