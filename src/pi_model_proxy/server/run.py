@@ -64,7 +64,8 @@ class _Server:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_tell(complain))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
+            # `nohup` ignores SIGHUP, and means it. A script's `&` ignores SIGINT, and does not mean us.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._signalled)
         async with self._house as app:
             host, port = self._sock.getsockname()[:2]
