@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import json
 import struct
 import zlib
 from collections.abc import Iterator
@@ -30,7 +31,9 @@ __all__ = [
     "Kind",
     "as_base64",
     "dropped",
+    "events",
     "heard",
+    "logged",
     "serving",
     "weather_in",
 ]
@@ -110,3 +113,24 @@ def heard(provider: StrictProvider) -> Asked:
 def dropped(answer: Answer) -> list[str]:
     """Return the JSON paths that the gateway says it could not pass on."""
     return [path for path in answer.headers.get("x-pi-model-proxy-dropped", "").split(", ") if path]
+
+
+def logged(gateway: GatewayProcess, request_id: str) -> dict[str, Any]:
+    """Return the line of the gateway's log about one request, once it is there."""
+    mark = f'"{request_id}"'
+    gateway.wait_for(
+        lambda: any(mark in line and line.endswith("}\n") for line in _lines(gateway)),
+        f"the line of {request_id}",
+    )
+    (line,) = [json.loads(line) for line in _lines(gateway) if mark in line]
+    return dict(line)
+
+
+def _lines(gateway: GatewayProcess) -> list[str]:
+    return gateway.log_path.read_text().splitlines(keepends=True) if gateway.log_path.exists() else []
+
+
+def events(answer: Answer) -> list[dict[str, Any]]:
+    """Return the events of a stream, without chat's `[DONE]`."""
+    data = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+    return [json.loads(each) for each in data if each != "[DONE]"]

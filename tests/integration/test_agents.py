@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from integration.materials import KINDS, Kind, heard, serving
+from integration.materials import KINDS, Kind, events, heard, serving
 from support.gateway_process import Answer, GatewayProcess
 from support.strict_provider import StrictProvider
 
@@ -73,11 +73,6 @@ CASES: Final = [
 def post(gateway: GatewayProcess, name: str, kind: Kind, model: str) -> Answer:
     found = RECORDED[name]
     return gateway.post(found.path, {**found.body, "model": f"stub-{kind}/{model}"}, found.headers)
-
-
-def events(answer: Answer) -> list[dict[str, Any]]:
-    data = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
-    return [json.loads(each) for each in data if each != "[DONE]"]
 
 
 def said_by_chat(answer: Answer, *, stream: bool) -> tuple[str, list[str], str]:

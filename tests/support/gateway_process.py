@@ -100,7 +100,8 @@ class GatewayProcess:
         until = time.monotonic() + PATIENCE_S
         while True:
             with contextlib.suppress(FileNotFoundError):
-                lines = self.log_path.read_text().splitlines()
+                text = self.log_path.read_text()
+                lines = text[: text.rfind("\n") + 1].splitlines()  # the last one may still be being written
                 if len(lines) >= count:
                     return [json.loads(line) for line in lines]
             if time.monotonic() > until:
