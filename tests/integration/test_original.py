@@ -5,7 +5,6 @@ C = chat completions, M = messages. What it did well: `test_original_does_well.p
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
