@@ -92,8 +92,8 @@ race: setup  ## 1,000 token refreshes at once with the real pi (100 of them are 
 	RACE_TRIALS=1000 $(BIN)/pytest -m pi -k refresh $(TESTS)
 
 .PHONY: bench
-bench: $(VENV)/.runtime  ## compare with nginx and LiteLLM on this machine; writes docs/benchmarks.md
-	@$(BIN)/python bench/run.py $(ARGS)
+bench: $(VENV)/.node  ## compare with nginx, LiteLLM, Portkey, pi-ai and 9router here; writes docs/benchmarks.md (FULL=1: every test; KEEP=1: keep the ratios)
+	@$(BIN)/python bench/run.py $(if $(FULL),--full) $(if $(KEEP),--keep) $(ARGS)
 
 .PHONY: wheel
 wheel: $(VENV)/.runtime  ## build the wheel, install it with pip and with uv into empty environments, run it

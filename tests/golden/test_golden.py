@@ -120,7 +120,7 @@ def needs(case: Case, *names: str) -> None:
 
 def test_every_dialect_has_its_cases() -> None:
     told = {path.parent.name for path in CASES}
-    assert told == set(DIALECTS)
+    assert told >= {row.server.dialect for row in DIALECTS.values() if row.server is not None}
 
 
 def test_it_says_where_it_comes_from_and_why(case: Case) -> None:

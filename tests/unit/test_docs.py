@@ -131,9 +131,11 @@ def possible_statuses() -> set[int]:
 
 def test_every_status_of_ours_is_explained() -> None:
     said = {int(cell) for cell in first_cells(page("docs/errors.md")) if cell.isdecimal()}
-    below_http = re.findall(
-        r"_refuse\((\d{3}),", (SOURCE / "server" / "protocol.py").read_text(encoding="utf-8")
-    )
+    below_http = [
+        status
+        for path in (SOURCE / "server" / "http1").glob("*.py")
+        for status in re.findall(r"Refusal\(\s*(\d{3}),", path.read_text(encoding="utf-8"))
+    ]
     statuses = possible_statuses() | {int(status) for status in below_http}
     assert {400, 401, 431, 529} <= statuses
     assert not statuses - said

@@ -51,7 +51,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Lower case, without port."""
     allowed_origins: tuple[str, ...] = ()
     """As browsers send them, lower case; `*` stands for all."""
+    workers: int = 1
     max_body_bytes: int = 32 * MIB
+    max_header_bytes: int = 64 * 1024
+    max_connections: int = 0
+    """0 = half of the descriptors that this process may open."""
     rate_limit: int = 0
     """Requests in a sliding 60 s; 0 = no limit."""
     default_model: str | None = None
@@ -64,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout_ms: int = 10_000
     request_timeout_ms: int = 120_000
     total_timeout_ms: int = 0
+    """0 = no limit."""
+    header_timeout_ms: int = 15_000
+    body_timeout_ms: int = 20_000
+    keep_alive_timeout_ms: int = 75_000
+    write_timeout_ms: int = 60_000
     """0 = no limit."""
     log_path: Path
     log_max_bytes: int = 50 * MIB
@@ -177,10 +186,30 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         help="Web pages, besides those of this machine, that may ask. * admits every page.",
     ),
     Setting(
+        name="workers",
+        group=ACCESS,
+        kind=WholeNumber(minimum=1, maximum=64, unit="processes"),
+        help="Processes that share the port. One carries thousands of streams; more are for many cores and heavy load. "
+        "Takes effect at the next start.",
+    ),
+    Setting(
         name="max_body_bytes",
         group=ACCESS,
         kind=WholeNumber(minimum=1024, maximum=1024 * MIB, unit="bytes", metavar="BYTES"),
         help="Largest request body. A larger one is answered with 413.",
+    ),
+    Setting(
+        name="max_header_bytes",
+        group=ACCESS,
+        kind=WholeNumber(minimum=4096, maximum=MIB, unit="bytes", metavar="BYTES"),
+        help="Longest request line and headers together. Longer ones are answered with 431.",
+    ),
+    Setting(
+        name="max_connections",
+        group=ACCESS,
+        kind=WholeNumber(minimum=0, maximum=1_000_000, unit="connections"),
+        help="Most callers' connections at once; a new one takes the place of the one idle longest, or gets 503. "
+        "0 is as many as the limit of open files allows.",
     ),
     Setting(
         name="rate_limit",
@@ -249,6 +278,32 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         group=LIMITS,
         kind=WholeNumber(minimum=0, maximum=DAY_MS, unit="milliseconds", metavar="MS"),
         help="Longest duration of an answer, streamed or not. 0 is no limit.",
+    ),
+    Setting(
+        name="header_timeout_ms",
+        group=LIMITS,
+        kind=WholeNumber(minimum=100, maximum=DAY_MS, unit="milliseconds", metavar="MS"),
+        help="Longest wait for the rest of a caller's request headers. After it comes 408.",
+    ),
+    Setting(
+        name="body_timeout_ms",
+        group=LIMITS,
+        kind=WholeNumber(minimum=100, maximum=DAY_MS, unit="milliseconds", metavar="MS"),
+        help="Longest pause in the middle of a caller's request body. After it, and when less than 1024 bytes a second "
+        "come, there is 408.",
+    ),
+    Setting(
+        name="keep_alive_timeout_ms",
+        group=LIMITS,
+        kind=WholeNumber(minimum=100, maximum=DAY_MS, unit="milliseconds", metavar="MS"),
+        help="How long a caller's idle connection is kept for its next request.",
+    ),
+    Setting(
+        name="write_timeout_ms",
+        group=LIMITS,
+        kind=WholeNumber(minimum=0, maximum=DAY_MS, unit="milliseconds", metavar="MS"),
+        help="How long a caller may take nothing of an answer that waits for it before its connection is closed. 0 is no "
+        "limit.",
     ),
     Setting(
         name="log_path",

@@ -6,11 +6,12 @@ import asyncio
 import hmac
 import itertools
 import secrets
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import msgspec
-from aiohttp import web
 
 from pi_model_proxy.demo import faults
 from pi_model_proxy.demo.formats import Format
@@ -18,6 +19,9 @@ from pi_model_proxy.demo.messages import Messages
 from pi_model_proxy.demo.models import CONTEXT_TOKENS, FORMATS, demo_models, scene_of
 from pi_model_proxy.demo.reading import Refused
 from pi_model_proxy.demo.scenes import Ask, Script, play
+from pi_model_proxy.errors import CallerError
+from pi_model_proxy.server.http1 import Http1Server, Limits
+from pi_model_proxy.server.line import Line
 
 __all__ = ["DemoUpstream"]
 
@@ -26,9 +30,12 @@ PACE_S: Final = 0.02
 STALL_S: Final = 3600.0
 """A stalled answer hangs this long unless its reader leaves, which ends it at once."""
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+MAX_CONNECTIONS: Final = 10_000
 _HOST: Final = "127.0.0.1"
+_JSON: Final = {"content-type": "application/json"}
 
-Json = dict[str, Any]
+Json: TypeAlias = dict[str, Any]
+Answerer: TypeAlias = Callable[[Line], Awaitable[None]]
 
 
 class DemoUpstream:
@@ -36,8 +43,14 @@ class DemoUpstream:
 
     def __init__(self, *, pace_s: float = PACE_S) -> None:
         self._pace_s = pace_s
-        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: Http1Server | None = None
         self._serial = itertools.count(1)
+        self._routes: dict[str, dict[str, Answerer]] = {
+            "/v1/models": {"GET": self._models},
+            "/v1/messages/count_tokens": {"POST": self._count},
+            **{format_.path: {"POST": self._answerer(format_)} for format_ in FORMATS},
+        }
         self.base_url = ""
         """`http://127.0.0.1:port` once entered."""
         self.key = f"demo-{secrets.token_hex(16)}"
@@ -46,25 +59,18 @@ class DemoUpstream:
     @property
     def is_open(self) -> bool:
         """Whether it listens."""
-        return self._runner is not None
+        return self._server is not None
 
     async def __aenter__(self) -> Self:
         """Listen on a free port."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors_as_json])
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_post("/v1/messages/count_tokens", self._count)
-        for format_ in FORMATS:
-            app.router.add_post(format_.path, self._answerer(format_))
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, _HOST, 0)
-            await site.start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._runner = runner
-        host, port = runner.addresses[0][:2]
+        self._connections = Http1Server(
+            self._handle,
+            limits=Limits,
+            most_connections=lambda: MAX_CONNECTIONS,
+            request_id=lambda: self._new_id("req_"),
+        )
+        self._server = await asyncio.get_running_loop().create_server(self._connections, _HOST, 0)
+        host, port = self._server.sockets[0].getsockname()[:2]
         self.base_url = f"http://{host}:{port}"
         return self
 
@@ -72,11 +78,26 @@ class DemoUpstream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening and drop what is still being answered."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        if self._connections is not None:
+            await self._connections.close()
 
-    async def _models(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+    async def _handle(self, line: Line) -> None:
+        methods = self._routes.get(line.head.path)
+        answerer = methods.get(line.head.method) if methods else None
+        if methods is None:
+            _refuse(line, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase)
+        elif answerer is None:
+            _refuse(line, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.METHOD_NOT_ALLOWED.phrase)
+        else:
+            try:
+                await answerer(line)
+            except CallerError as error:
+                _refuse(line, error.status, error.message)
+
+    async def _models(self, line: Line) -> None:
         models = [
             {
                 "id": model.id,
@@ -87,87 +108,86 @@ class DemoUpstream:
             }
             for model in demo_models(self.base_url)
         ]
-        return _json({"object": "list", "data": models})
+        _answer(line, {"object": "list", "data": models})
 
-    async def _count(self, request: web.Request) -> web.Response:
+    async def _count(self, line: Line) -> None:
         format_ = Messages()
         try:
-            ask = format_.read(await self._body(format_, request))
+            ask = format_.read(await self._body(format_, line))
         except Refused as refused:
-            return _refusal(format_, refused)
-        return _json({"input_tokens": ask.input_tokens})
+            _say_no(format_, line, refused)
+        else:
+            _answer(line, {"input_tokens": ask.input_tokens})
 
-    def _answerer(self, format_: Format) -> Any:  # noqa: ANN401 - aiohttp's own handler type is as loose
-        async def answer(request: web.Request) -> web.StreamResponse:
+    def _answerer(self, format_: Format) -> Answerer:
+        async def answer(line: Line) -> None:
             try:
-                ask = format_.read(await self._body(format_, request))
+                ask = format_.read(await self._body(format_, line))
                 script = _script(format_, ask)
             except Refused as refused:
-                return _refusal(format_, refused)
+                _say_no(format_, line, refused)
+                return
             if ask.stream:
-                return await self._stream(format_, request, ask, script)
-            return await self._whole(format_, request, ask, script)
+                await self._stream(format_, line, ask, script)
+            else:
+                await self._whole(format_, line, ask, script)
 
         return answer
 
-    async def _body(self, format_: Format, request: web.Request) -> Json:
+    async def _body(self, format_: Format, line: Line) -> Json:
         """Return the request's JSON object.
 
         Raises:
             Refused: the key is wrong, a header is missing, or it is no JSON object.
+            CallerError: it is far too long, or does not arrive.
         """
-        given = request.headers.get(format_.key_header, "").encode("utf-8", "surrogateescape")
+        headers = line.head.headers
+        given = headers.get(format_.key_header, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, (format_.key_prefix + self.key).encode()):
             raise faults.no_key(format_.id)
-        if format_.required_header and format_.required_header not in request.headers:
+        if format_.required_header and format_.required_header not in headers:
             raise Refused(400, "invalid_request_error", f"{format_.required_header}: header is required")
         try:
-            return _body_decoder.decode(await request.read())
+            return _body_decoder.decode(await line.body(MAX_BODY_BYTES))
         except (ValueError, RecursionError) as error:
             raise faults.no_json() from error
 
     def _new_id(self, prefix: str) -> str:
         return f"{prefix}demo{next(self._serial):08d}"
 
-    async def _stream(
-        self, format_: Format, request: web.Request, ask: Ask, script: Script
-    ) -> web.StreamResponse:
+    async def _stream(self, format_: Format, line: Line, ask: Ask, script: Script) -> None:
         frames = list(format_.stream(script, ask, self._new_id))
         if script.fault is not None:
             frames = frames[: len(frames) // 2]
-        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
-        await response.prepare(request)
+        line.start(200, {"content-type": "text/event-stream; charset=utf-8"})
         for frame in frames:
-            await response.write(frame)
+            line.write(frame)
+            await line.drain()
             await asyncio.sleep(self._pace_s)
-        if script.fault is not None:
-            if script.fault == "error":
-                await response.write(format_.broken(faults.broke_off(format_.id)))
-            else:
-                await self._fall_silent(request, script)
-        return response
+        if script.fault is None:
+            line.write(b"", last=True)
+        elif script.fault == "error":
+            line.write(format_.broken(faults.broke_off(format_.id)), last=True)
+        else:
+            await _fall_silent(script)
 
-    async def _whole(
-        self, format_: Format, request: web.Request, ask: Ask, script: Script
-    ) -> web.StreamResponse:
+    async def _whole(self, format_: Format, line: Line, ask: Ask, script: Script) -> None:
         if script.fault == "error":
-            return _refusal(format_, faults.broke_off(format_.id))
+            _say_no(format_, line, faults.broke_off(format_.id))
+            return
         data = msgspec.json.encode(format_.whole(script, ask, self._new_id))
         if script.fault is None:
-            return web.Response(body=data, content_type="application/json")
-        headers = {"content-type": "application/json", "content-length": str(len(data))}
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        await response.write(data[: len(data) // 2])
-        await self._fall_silent(request, script)
-        return response
+            line.answer(200, data, _JSON)
+            return
+        line.start(200, {**_JSON, "content-length": str(len(data))})
+        line.write(data[: len(data) // 2])
+        await _fall_silent(script)
 
-    async def _fall_silent(self, request: web.Request, script: Script) -> None:
-        """Say nothing more: until the reader leaves, or by dropping the connection."""
-        if script.fault == "stall":
-            await asyncio.sleep(STALL_S)
-        if request.transport is not None:
-            request.transport.abort()
+
+async def _fall_silent(script: Script) -> None:
+    """Say nothing more: until the reader leaves, or by returning, which drops a connection in mid-answer."""
+    if script.fault == "stall":
+        await asyncio.sleep(STALL_S)
 
 
 def _script(format_: Format, ask: Ask) -> Script:
@@ -188,27 +208,20 @@ def _script(format_: Format, ask: Ask) -> Script:
     return play(scene, ask)
 
 
-def _json(payload: Json, *, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(payload), status=status, content_type="application/json")
+def _answer(line: Line, payload: Json, *, status: int = 200) -> None:
+    line.answer(status, msgspec.json.encode(payload), _JSON)
 
 
-def _refusal(format_: Format, refused: Refused) -> web.Response:
-    response = _json(format_.refusal(refused), status=refused.status)
+def _say_no(format_: Format, line: Line, refused: Refused) -> None:
+    headers = _JSON
     if refused.retry_after_s is not None:
-        response.headers["retry-after"] = str(refused.retry_after_s)
-    return response
+        headers = {**_JSON, "retry-after": str(refused.retry_after_s)}
+    line.answer(refused.status, msgspec.json.encode(format_.refusal(refused)), headers)
 
 
-@web.middleware
-async def _errors_as_json(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401 - aiohttp's own handler type is as loose
-    """Answer what aiohttp itself refuses (unknown paths, methods, bodies too large) in JSON, not in its plain text."""
-    try:
-        response: web.StreamResponse = await handler(request)
-    except web.HTTPException as error:
-        return _json(
-            {"error": {"message": error.reason, "type": "invalid_request_error"}}, status=error.status
-        )
-    return response
+def _refuse(line: Line, status: int, message: str) -> None:
+    """Answer what no format knows: unknown paths and methods, bodies too large."""
+    _answer(line, {"error": {"message": message, "type": "invalid_request_error"}}, status=status)
 
 
 _body_decoder: Final = msgspec.json.Decoder(Json)

@@ -10,7 +10,7 @@ what must change. The gateway sees upstream bytes go in and caller bytes come ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -42,6 +42,8 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     wants_usage: bool = True
     """Chat: `stream_options.include_usage`."""
+    members: dict[str, msgspec.Raw] | None = None
+    """The body's members as JSON text, for whoever encodes the request; None where it had to be mended to be read."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,14 @@ class AnswerContext(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the caller is shown the model's thinking (Messages: only when asked for)."""
     names: ToolNames = NO_NAMES
     """How the request spelt tool names (`Outgoing.names`), for a relay to restore them."""
+    legacy_functions: bool = False
+    """Chat: whether the caller speaks of `functions`, not of tools (`hub.Request.legacy_functions`)."""
+    body: bytes = b""
+    """The caller's own request: Responses repeats parts of it in every answer. Empty: their defaults."""
+    stored: bool = False
+    """Responses: whether the answer is kept, so that a later request can go on from it."""
+    clock: Callable[[], float] | None = None
+    """Tells the seconds since the epoch when the answer is complete (`completed_at`); None leaves that out."""
     target: Target
 
 
@@ -226,11 +236,18 @@ class Relay(Protocol):
 
     dialect: str
 
-    def encode_request(self, body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
+    def suits(self, body: bytes, target: Target) -> bool:
+        """Tell whether the request can be passed on; else it is translated, from this format to the same."""
+        ...
+
+    def encode_request(
+        self, body: bytes, target: Target, headers: Mapping[str, str], peek: Peek | None = None
+    ) -> Outgoing:
         """Return the caller's own body with model, quirks and transport fields seen to.
 
         `headers` are the caller's (lower case); the format's own ones (`anthropic-beta`) are passed on.
-        `Outgoing.stream` says what the caller asked for.
+        `Outgoing.stream` says what the caller asked for. `peek` is what the server half read from this
+        very body, so that it need not be read again.
 
         Raises:
             BadRequest: names the JSON path.

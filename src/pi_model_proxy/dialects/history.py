@@ -62,6 +62,8 @@ class HistoryRules(msgspec.Struct, frozen=True, kw_only=True):
     system_turns: Literal["keep", "fold"] = "keep"
     """Whether instructions in mid-conversation keep their role, or become marked user text."""
     max_call_id: int = MAX_ID_LENGTH
+    speaker_names: bool = False
+    """Whether a message can say who of several speaks."""
 
 
 def repair_history(turns: Iterable[Turn], rules: HistoryRules, losses: Losses) -> tuple[Turn, ...]:
@@ -75,15 +77,17 @@ def repair_history(turns: Iterable[Turn], rules: HistoryRules, losses: Losses) -
         UnsupportedFeature: something had to be dropped and the caller asked for strictness.
     """
     kept = [_filtered(turn, rules, losses) for turn in turns]
-    paired = _pair(_join_calls(kept), CallIds(max_length=rules.max_call_id))
+    paired = _pair(_join_calls(kept), CallIds(max_length=rules.max_call_id), losses)
     placed = (each for turn in paired for each in _place_media(turn, rules))
-    return tuple(_without_blanks([_folded(turn, rules) for turn in placed], rules))
+    return tuple(_without_blanks([_folded(turn, rules) for turn in placed], rules, losses))
 
 
 # What a turn may hold.
 
 
 def _filtered(turn: Turn, rules: HistoryRules, losses: Losses) -> Turn:
+    if turn.name and not rules.speaker_names:
+        losses.path(f"{turn.at}.name", why="the provider knows no names of speakers")
     blocks: list[Block] = []
     for block in turn.blocks:
         kept = _kept(block, rules, losses)
@@ -109,7 +113,7 @@ def _kept(block: Block, rules: HistoryRules, losses: Losses) -> Block | None:
         case ReasoningBlock():
             kept = _kept_reasoning(block, rules, losses)
         case ToolCallBlock():
-            kept = _kept_call(block, rules)
+            kept = _kept_call(block, rules, losses)
         case ToolResultBlock():
             kept = _kept_result(block, rules, losses)
         case RawBlock(dialect=dialect) if dialect != rules.dialect:
@@ -134,9 +138,10 @@ def _is_own(origin: str, rules: HistoryRules) -> bool:
     return not origin or origin == f"{rules.provider}/{rules.model}"
 
 
-def _kept_call(block: ToolCallBlock, rules: HistoryRules) -> ToolCallBlock:
+def _kept_call(block: ToolCallBlock, rules: HistoryRules, losses: Losses) -> ToolCallBlock:
     opaque = block.opaque
     if opaque is not None and (opaque.kind not in rules.opaque_kinds or not _is_own(opaque.origin, rules)):
+        losses.member(block.at, "call.opaque", why="the thinking of another model")
         opaque = None
     arguments = clean_text(block.arguments) if block.custom else clean_json_text(block.arguments)
     return msgspec.structs.replace(block, arguments=arguments, opaque=opaque)
@@ -183,7 +188,7 @@ class _Slot:
         self.call, self.turn, self.wire_id = call, turn, wire_id
         self.result: ToolResultBlock | None = None
 
-    def answer(self) -> ToolResultBlock:
+    def answer(self, losses: Losses) -> ToolResultBlock:
         if self.result is None:
             return ToolResultBlock(
                 call_id=self.wire_id,
@@ -192,10 +197,12 @@ class _Slot:
                 is_error=True,
                 at=self.call.at,
             )
+        if self.result.name not in {None, "", self.call.name}:
+            losses.path(f"{self.result.at}.name", why="the call has another name")
         return msgspec.structs.replace(self.result, call_id=self.wire_id, name=self.call.name)
 
 
-def _pair(turns: list[Turn], ids: CallIds) -> list[Turn]:
+def _pair(turns: list[Turn], ids: CallIds, losses: Losses) -> list[Turn]:
     """Answer every call directly after its turn; a result nobody asked for becomes user text where it stood."""
     slots: list[list[_Slot]] = []
     waiting: dict[str, list[_Slot]] = {}
@@ -222,7 +229,7 @@ def _pair(turns: list[Turn], ids: CallIds) -> list[Turn]:
         if turn.blocks:
             answered.append(turn)
         if asked:
-            results = tuple(slot.answer() for slot in asked)
+            results = tuple(slot.answer(losses) for slot in asked)
             answered.append(Turn(role="tool", blocks=results, at=turn.at))
     return answered
 
@@ -300,7 +307,7 @@ def _folded(turn: Turn, rules: HistoryRules) -> Turn:
 # Nothing empty.
 
 
-def _without_blanks(turns: list[Turn], rules: HistoryRules) -> list[Turn]:
+def _without_blanks(turns: list[Turn], rules: HistoryRules, losses: Losses) -> list[Turn]:
     """Drop empty text and empty turns; a cache mark on such text moves to the block before it that can carry one."""
     filled: list[Turn] = []
     for turn in turns:
@@ -309,10 +316,12 @@ def _without_blanks(turns: list[Turn], rules: HistoryRules) -> list[Turn]:
             part = _without_blank_parts(block, rules) if isinstance(block, ToolResultBlock) else block
             if not (isinstance(part, TextBlock | RefusalBlock) and _is_blank(part.text, rules)):
                 blocks.append(part)
-            elif isinstance(part, TextBlock) and part.cache and not _mark_last(blocks, part.cache) and filled:
-                earlier = list(filled[-1].blocks)
-                _mark_last(earlier, part.cache)
-                filled[-1] = msgspec.structs.replace(filled[-1], blocks=tuple(earlier))
+            elif isinstance(part, TextBlock) and part.cache and not _mark_last(blocks, part.cache):
+                earlier = list(filled[-1].blocks) if filled else []
+                if _mark_last(earlier, part.cache):
+                    filled[-1] = msgspec.structs.replace(filled[-1], blocks=tuple(earlier))
+                else:
+                    losses.mark(part.cache, part.at, why="there is nothing before it to be cached")
         if blocks:
             filled.append(msgspec.structs.replace(turn, blocks=tuple(blocks)))
     return filled

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NoReturn
 
 from pi_model_proxy.errors import UnsupportedFeature
-from pi_model_proxy.hub import Request, Target
+from pi_model_proxy.hub import CacheMark, Request, Target, Tool
 
 __all__ = ["STEERING_FIELDS", "Losses"]
 
@@ -28,8 +28,24 @@ class Losses:
             self.refuse(request.dropped[0])
 
     def field(self, hub_field: str) -> None:
-        """Drop a scalar field of the hub request, e.g. `sampling.seed`."""
-        self.path(self._request.paths.get(hub_field, hub_field))
+        """Drop a scalar field of the hub request, e.g. `sampling.seed`; one with an empty path is nobody's wish."""
+        path = self._request.paths.get(hub_field, hub_field)
+        if path:
+            self.path(path)
+
+    def wish(self) -> None:
+        """Drop the wish to think, with all that was said about it."""
+        self.field("reasoning")
+        if self._names_level_apart():
+            self.field("reasoning.level")
+
+    def level(self) -> None:
+        """Drop the level of thinking that was asked for; another one is given instead."""
+        self.field("reasoning.level" if self._names_level_apart() else "reasoning")
+
+    def _names_level_apart(self) -> bool:
+        wish = self._request.reasoning
+        return wish is not None and wish.mode == "auto" and wish.level is not None
 
     def path(self, path: str, *, why: str = "") -> None:
         """Drop what stands at `path` in the caller's request; `why` is a clause for the strict refusal.
@@ -40,6 +56,20 @@ class Losses:
         if self._target.strict:
             self.refuse(path, why=why)
         self._paths[path] = None
+
+    def member(self, at: str, hub_member: str, *, why: str = "") -> None:
+        """Drop a member of the block at `at`: `image.detail`, `call.opaque` and the like."""
+        name = self._request.paths.get(hub_member) or hub_member.rpartition(".")[2]
+        self.path(_joined(at, name), why=why)
+
+    def of_tool(self, tool: Tool, member: str, *, why: str = "") -> None:
+        """Drop a member of a tool (`strict`, `schema`, `grammar`), named as the caller spelt it."""
+        self.path(_joined(tool.at, tool.words.get(member, member)), why=why)
+
+    def mark(self, mark: CacheMark | None, at: str, *, why: str = "the provider takes no such mark") -> None:
+        """Drop the cache mark of the element at `at`, if it has one."""
+        if mark is not None:
+            self.path(mark.at or _joined(at, "cache_control"), why=why)
 
     def refuse(self, path: str, *, why: str = "") -> NoReturn:
         """Refuse the request because of what stands at `path`.
@@ -57,3 +87,7 @@ class Losses:
     def paths(self) -> tuple[str, ...]:
         """Everything dropped so far, in order, without repeats."""
         return tuple(self._paths)
+
+
+def _joined(at: str, name: str) -> str:
+    return f"{at}.{name}" if at else name

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.hub import Tool, ToolCallBlock
 
 __all__ = [
@@ -172,9 +173,14 @@ def legal_id(call_id: str, *, max_length: int = MAX_ID_LENGTH) -> str:
     return _with_hash(legal or "call", call_id, max_length)
 
 
-def distinct_tools(tools: Iterable[Tool]) -> tuple[Tool, ...]:
+def distinct_tools(tools: Iterable[Tool], losses: Losses) -> tuple[Tool, ...]:
     """Return the tools with each name once: of those that share one, the last counts (upstreams refuse repeats)."""
-    by_name = {(tool.namespace, tool.name, tool.kind == "server"): tool for tool in tools}
+    by_name: dict[tuple[str | None, str, bool], Tool] = {}
+    for tool in tools:
+        key = (tool.namespace, tool.name, tool.kind == "server")
+        if key in by_name:
+            losses.path(by_name[key].at, why="a later tool has the same name")
+        by_name[key] = tool
     return tuple(by_name.values())
 
 

@@ -19,13 +19,13 @@ _ESCAPES: Final = (
 _IN_BYTES: Final = re.compile(_ESCAPES, re.DOTALL)
 _IN_TEXT: Final = re.compile(_ESCAPES.decode(), re.DOTALL)
 _LONE: Final = re.compile("[\ud800-\udfff]")
-_HINTS: Final = (b"\\ud", b"\\uD")
+_HINT: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _REPLACEMENT: Final = "\ufffd"
 
 
 def mend_body(body: bytes) -> bytes:
     """Return JSON bytes with every escaped lone surrogate replaced; the very same object when there is none."""
-    if not any(hint in body for hint in _HINTS):
+    if _HINT.search(body) is None:
         return body
     mended = _IN_BYTES.sub(lambda match: match[0] if match.lastindex else b"\\ufffd", body)
     return body if mended == body else mended

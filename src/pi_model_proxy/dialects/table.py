@@ -6,7 +6,15 @@ from typing import Final
 
 import msgspec
 
-from pi_model_proxy.dialects import anthropic_messages, openai_chat, openai_responses
+from pi_model_proxy.dialects import (
+    anthropic_messages,
+    bedrock_converse,
+    google_gemini,
+    mistral_conversations,
+    openai_chat,
+    openai_responses,
+    pi_messages,
+)
 from pi_model_proxy.dialects.base import ClientHalf, Relay, ServerHalf
 
 __all__ = ["CLIENTS", "DIALECTS", "Dialect"]
@@ -19,6 +27,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     server: ServerHalf | None = None
     relay: Relay | None = None
     clients: tuple[ClientHalf, ...] = ()
+    stream_type: str = "text/event-stream; charset=utf-8"
+    """Content type of a streamed answer."""
+    is_reachable: bool = True
+    """False while nothing signs requests as this format's upstreams demand: its models are listed as not served."""
 
 
 DIALECTS: Final = {
@@ -36,10 +48,38 @@ DIALECTS: Final = {
             relay=anthropic_messages.RELAY,
             clients=(anthropic_messages.CLIENT,),
         ),
-        Dialect(name="openai_responses", clients=(openai_responses.CLIENT,)),
+        Dialect(
+            name="openai_responses",
+            server=openai_responses.SERVER,
+            relay=openai_responses.RELAY,
+            clients=(
+                openai_responses.CLIENT,
+                openai_responses.AZURE_CLIENT,
+                openai_responses.CODEX_CLIENT,
+            ),
+        ),
+        # The form of the answer stands in the URL, so each form is a way of its own to the same dialect.
+        Dialect(
+            name="google_gemini",
+            server=google_gemini.SERVER,
+            relay=google_gemini.RELAY,
+            clients=(google_gemini.CLIENT,),
+        ),
+        Dialect(name="google_gemini_sse", server=google_gemini.SSE_SERVER, relay=google_gemini.SSE_RELAY),
+        Dialect(
+            name="google_gemini_array",
+            server=google_gemini.ARRAY_SERVER,
+            relay=google_gemini.ARRAY_RELAY,
+            stream_type="application/json",
+        ),
+        Dialect(name="mistral_conversations", clients=(mistral_conversations.CLIENT,)),
+        Dialect(name="pi_messages", clients=(pi_messages.CLIENT,)),
+        Dialect(name="bedrock_converse", clients=(bedrock_converse.CLIENT,), is_reachable=False),
     )
 }
 """By name."""
 
-CLIENTS: Final[dict[str, ClientHalf]] = {half.kind: half for row in DIALECTS.values() for half in row.clients}
+CLIENTS: Final[dict[str, ClientHalf]] = {
+    half.kind: half for row in DIALECTS.values() if row.is_reachable for half in row.clients
+}
 """By pi's API kind: what can be served."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.errors import BrokenStream, UpstreamError
-from pi_model_proxy.gateway.headers import HOP_HEADER, join_betas
+from pi_model_proxy.gateway.headers import HOP_HEADER
 from pi_model_proxy.gateway.plan import Plan
+from pi_model_proxy.gateway.redact import looks_secret
+from pi_model_proxy.gateway.timelimit import TimeLimit
+from pi_model_proxy.gateway.way import Sending
 from pi_model_proxy.ledger import Attempt, Recorder
 from pi_model_proxy.ledger import Entry as LedgerEntry
-from pi_model_proxy.sources import Lease
 from pi_model_proxy.transport import Deadlines, UpstreamRequest, UpstreamResponse, UpstreamTransport
 
 __all__ = ["MAX_BODY_BYTES", "Attempts", "Opened", "read_all"]
@@ -25,27 +27,27 @@ MAX_ERROR_BYTES: Final = 256 * 1024
 """As much of an error body as is read."""
 LARGE_BODY_BYTES: Final = 512 * 1024
 """A request longer than this is encoded in a thread, so that other streams go on."""
+ERROR_BODY_S: Final = 5.0
+"""As long as is waited for it."""
 _REFUSED: Final = 401
 _UPSTREAM_IDS: Final = ("x-request-id", "request-id", "cf-ray")
 
 
-class Opened(msgspec.Struct, frozen=True, kw_only=True):
+class Opened(msgspec.Struct, frozen=True):
     """An upstream that has said yes."""
 
     response: UpstreamResponse
     outgoing: Outgoing
-    lease: Lease
 
 
 class Attempts:
     """Opens a plan's upstream, at most once more after a stale credential, and once with a mended body."""
 
     def __init__(
-        self, transport: UpstreamTransport, recorder: Recorder, hop: str, redact: Callable[[str], str]
+        self, transport: UpstreamTransport, recorder: Recorder, redact: Callable[[str], str]
     ) -> None:
         self._transport = transport
         self._recorder = recorder
-        self._hop = hop
         self._redact = redact
 
     async def open(self, plan: Plan, entry: LedgerEntry, deadlines: Deadlines) -> Opened:
@@ -56,74 +58,58 @@ class Attempts:
             UpstreamError: the upstream said no, or nothing.
             BadRequest, UnsupportedFeature: the request cannot be put in its words.
         """
-        model = plan.entry.offer.model
-        lease = await plan.entry.source.lease(model)
+        offered = plan.way.entry
+        model = offered.offer.model
+        sending = plan.way.sending(await offered.source.lease(model))
         refreshed = mended_once = False
-        outgoing = await self._encode(plan, lease)
+        if len(plan.call.body) > LARGE_BODY_BYTES:
+            outgoing = await asyncio.to_thread(plan.encode, sending)
+        else:
+            outgoing = plan.encode(sending)
         while True:
-            entry.account = lease.account
+            entry.account = sending.lease.account
             try:
-                response = await self._send(plan, outgoing, lease, entry, deadlines)
+                return Opened(await self._send(plan, outgoing, sending, entry, deadlines), outgoing)
             except UpstreamError as error:
                 if error.status == _REFUSED and not refreshed:
                     refreshed = True
-                    renewed = await plan.entry.source.lease_after_refusal(model, lease)
+                    renewed = await offered.source.lease_after_refusal(model, sending.lease)
                     if renewed is not None:
-                        lease = renewed
+                        sending = plan.way.sending(renewed)
                         continue
-                mended = None if mended_once else plan.client.mend(outgoing.body, error)
+                mended = None if mended_once else plan.way.client.mend(outgoing.body, error)
                 if mended is None:
                     raise
                 mended_once = True
                 outgoing = msgspec.structs.replace(outgoing, body=mended)
-                continue
-            return Opened(response=response, outgoing=outgoing, lease=lease)
-
-    async def _encode(self, plan: Plan, lease: Lease) -> Outgoing:
-        if len(plan.call.body) > LARGE_BODY_BYTES:
-            return await asyncio.to_thread(plan.encode, lease.identity)
-        return plan.encode(lease.identity)
 
     async def _send(
-        self, plan: Plan, outgoing: Outgoing, lease: Lease, entry: LedgerEntry, deadlines: Deadlines
+        self, plan: Plan, outgoing: Outgoing, sending: Sending, entry: LedgerEntry, deadlines: Deadlines
     ) -> UpstreamResponse:
-        attempt = Attempt(provider=lease.provider)
+        attempt = Attempt(provider=sending.lease.provider)
         self._recorder.attempt(entry, attempt)
-        request = UpstreamRequest(
-            method="POST",
-            url=lease.base_url + outgoing.path,
-            headers=self._headers(plan, outgoing, lease),
-            body=outgoing.body,
-        )
+        head = sending.head(outgoing, plan.call.headers.get(HOP_HEADER, ""), plan.traits(sending))
         try:
-            response = await self._transport.open(request, deadlines)
+            response = await self._transport.open(UpstreamRequest(head, outgoing.body), deadlines)
             attempt.status = response.status
-            upstream_id = next((response.headers[n] for n in _UPSTREAM_IDS if n in response.headers), "")
-            attempt.upstream_id = self._redact(upstream_id)[:100]
+            attempt.upstream_id = self._upstream_id(response, sending)
             if not 200 <= response.status < 300:  # noqa: PLR2004 - the HTTP success class
                 raise await self._refusal(plan, response)
         except UpstreamError as error:
             attempt.error = error.proxy_error
-            attempt.status = attempt.status or 0
             raise
         return response
 
-    def _headers(self, plan: Plan, outgoing: Outgoing, lease: Lease) -> Mapping[str, str]:
-        headers = {
-            "content-type": "application/json",
-            "accept": "text/event-stream" if outgoing.stream else "application/json",
-            **outgoing.headers,
-            **plan.request_headers(lease.base_url),
-            **lease.headers,
-        }
-        if "anthropic-beta" in outgoing.headers and "anthropic-beta" in lease.headers:
-            headers["anthropic-beta"] = join_betas(
-                lease.headers["anthropic-beta"], outgoing.headers["anthropic-beta"]
-            )
-        if lease.may_be_gateway:
-            chain = [*filter(None, (plan.call.headers.get(HOP_HEADER, ""),)), self._hop]
-            headers[HOP_HEADER] = ",".join(chain)
-        return headers
+    def _upstream_id(self, response: UpstreamResponse, sending: Sending) -> str:
+        """Return the provider's id of this request; it knows no other secrets than those it was sent."""
+        headers = response.headers
+        for name in _UPSTREAM_IDS:
+            if name in headers:
+                given = headers[name]
+                if looks_secret(given, sending.lease.secrets):
+                    given = self._redact(given)
+                return given[:100]
+        return ""
 
     async def _refusal(self, plan: Plan, response: UpstreamResponse) -> UpstreamError:
         body = await read_some(response, MAX_ERROR_BYTES)
@@ -134,7 +120,7 @@ class Attempts:
                 status=502,
                 proxy_error="http_protocol_error",
             )
-        error = plan.client.decode_error(response.status, response.headers, body)
+        error = plan.way.client.decode_error(response.status, response.headers, body)
         if error.kind == "upstream_auth":
             # The caller's own key is fine: say whose credential was refused, and where to mend it.
             error.message = (
@@ -149,7 +135,7 @@ async def read_some(response: UpstreamResponse, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(5):
+        with TimeLimit(ERROR_BODY_S):
             while size < limit and (chunk := await response.read()):
                 chunks.append(chunk)
                 size += len(chunk)
@@ -166,8 +152,12 @@ async def read_all(response: UpstreamResponse) -> bytes:
     Raises:
         BrokenStream: it is longer than `MAX_BODY_BYTES`, or was cut.
     """
-    chunks: list[bytes] = []
-    size = 0
+    whole = response.whole()
+    if whole is not None and len(whole) <= MAX_BODY_BYTES:
+        response.release()
+        return whole
+    chunks: list[bytes] = [] if whole is None else [whole]
+    size = sum(map(len, chunks))
     while chunk := await response.read():
         chunks.append(chunk)
         size += len(chunk)

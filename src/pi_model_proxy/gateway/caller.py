@@ -32,12 +32,23 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(Protocol):
-    """Where the answer goes."""
+    """Where the answer goes. Sending never waits; whoever sends much looks at `congested` and waits in `drain`."""
 
-    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+    congested: bool
+    """The caller reads more slowly than we write: `await drain()` before more is written."""
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers; once. The seam adds what every answer carries (request id, CORS)."""
         ...
 
-    async def write(self, data: bytes, *, last: bool = False) -> None:
-        """Send body bytes; waits while the caller does not read (back-pressure)."""
+    def write(self, data: bytes, *, last: bool = False) -> None:
+        """Send body bytes."""
+        ...
+
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send a whole answer, in one piece; `content-length` is added here."""
+        ...
+
+    async def drain(self) -> None:
+        """Return once the caller has taken most of what was written."""
         ...

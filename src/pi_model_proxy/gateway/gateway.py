@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -16,29 +17,34 @@ from pi_model_proxy.catalog import cost_of
 from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.table import DIALECTS
 from pi_model_proxy.errors import GatewayError, LoopDetected, UpstreamError, UpstreamTimeout
-from pi_model_proxy.gateway.answer import (
-    PING_AFTER_S,
-    Pacing,
-    Stream,
-    is_stream,
-    plain_answer,
-    stream_pipe,
-    whole_as_stream,
-)
+from pi_model_proxy.gateway.answer import is_stream, plain_answer, stream_pipe, whole_as_stream
 from pi_model_proxy.gateway.attempts import Attempts, Opened, read_all
 from pi_model_proxy.gateway.caller import Call, Caller
 from pi_model_proxy.gateway.counting import count_tokens
-from pi_model_proxy.gateway.headers import DROPPED_HEADER, MAX_HOPS, dropped_value, hop_chain, passed_back
+from pi_model_proxy.gateway.headers import (
+    DROPPED_HEADER,
+    HOP_HEADER,
+    MAX_HOPS,
+    dropped_value,
+    hop_chain,
+    passed_back,
+)
 from pi_model_proxy.gateway.ids import IdSource
-from pi_model_proxy.gateway.listing import Listing, revision_of
+from pi_model_proxy.gateway.listing import Entry as Listed
+from pi_model_proxy.gateway.listing import Listing
 from pi_model_proxy.gateway.plan import Plan
 from pi_model_proxy.gateway.redact import Redactor
 from pi_model_proxy.gateway.settings import AnswerSettings
+from pi_model_proxy.gateway.stream import PING_AFTER_S, Pacing, Stream
+from pi_model_proxy.gateway.timelimit import TimeLimit
+from pi_model_proxy.gateway.way import Ways
 from pi_model_proxy.ledger import Entry, Recorder
 from pi_model_proxy.sources import ModelSource
-from pi_model_proxy.transport import Deadlines, UpstreamTransport
+from pi_model_proxy.transport import UpstreamTransport
 
 __all__ = ["Gateway"]
+
+_PLAIN_HEADERS: Final = {"content-type": "application/json"}
 
 
 class Gateway:
@@ -52,27 +58,30 @@ class Gateway:
         transport: UpstreamTransport,
         recorder: Recorder,
         ping_s: float = PING_AFTER_S,
+        instance: str | None = None,
     ) -> None:
         self.sources = tuple(sources)
         self.recorder = recorder
         self.own_addresses: Collection[tuple[str, int]] = ()
         """(host, port) pairs this gateway listens on; models that point there are not served."""
         self.ids = IdSource()
-        self.instance = self.ids.hex(8)
+        self.instance = instance or self.ids.hex(8)
         """Marks requests that have been through here."""
         self._settings = settings
         self._transport = transport
-        self._attempts = Attempts(transport, recorder, self.instance, self.redact)
+        self._attempts = Attempts(transport, recorder, self.redact)
         self._ping_s = ping_s
         self._listing: Listing | None = None
+        self._ways: Ways | None = None
         self._redactor: tuple[Redactor, tuple[str, ...]] = (Redactor(), ())
 
     def listing(self) -> Listing:
         """Return the models that can be named right now."""
         own = tuple(self.own_addresses)
-        if self._listing is None or self._listing.revision != revision_of(self.sources, own):
-            self._listing = Listing(self.sources, own)
-        return self._listing
+        listing = self._listing
+        if listing is None or not listing.is_current(own):
+            listing = self._listing = Listing(self.sources, own)
+        return listing
 
     def redact(self, text: str) -> str:
         """Return `text` without any secret that a source holds."""
@@ -81,67 +90,66 @@ class Gateway:
             self._redactor = (Redactor(known), known)
         return self._redactor[0].clean(text)
 
-    async def answer(self, dialect: str, call: Call, caller: Caller, entry: Entry) -> None:
+    async def answer(
+        self, dialect: str, call: Call, caller: Caller, entry: Entry, *, model: str | None = None
+    ) -> None:
         """Answer one generation request; `entry` is filled in as facts become known.
+
+        `model` is its name where the dialect keeps it in the URL.
 
         Raises:
             GatewayError: nothing of an answer has been sent; the caller gets a status.
         """
-        plan = self._plan(dialect, call, entry)
-        settings = self._settings()
-        timeout_s = settings.request_timeout_ms / 1000
-        total_s = settings.total_timeout_ms / 1000
-        deadlines = Deadlines(connect_s=settings.connect_timeout_ms / 1000, headers_s=timeout_s)
+        ways = self._current_ways()
+        plan = self._plan(ways, dialect, call, entry, model)
         if plan.peek.stream:
-            until = time.monotonic() + total_s if total_s else None
-            pacing = Pacing(silence_s=timeout_s, total_until_s=until, ping_s=self._ping_s)
-            await self._stream(plan, caller, entry, deadlines, pacing)
+            await self._stream(plan, caller, entry, ways)
             return
-        limit_s = min(timeout_s, total_s) if total_s else timeout_s
         try:
-            async with asyncio.timeout(limit_s):
-                await self._plain(plan, caller, entry, deadlines)
+            with TimeLimit(ways.whole_s):
+                await self._plain(plan, caller, entry, ways)
         except TimeoutError as error:
-            raise UpstreamTimeout(
-                f"The answer was not complete within {limit_s:g} s (requestTimeoutMs); stream it, or raise the limit.",
-                proxy_error="http_response_timeout",
-            ) from error
+            raise _not_complete(ways.whole_s) from error
 
-    async def count_tokens(self, call: Call, entry: Entry) -> bytes:
-        """Return the answer to a Messages count_tokens request.
+    async def count_tokens(
+        self, dialect: str, call: Call, entry: Entry, *, model: str | None = None
+    ) -> bytes:
+        """Return the answer to a request for a count, in a dialect that has such requests.
 
         Raises:
             GatewayError: the request is wrong or its model unknown.
         """
-        plan = self._plan("anthropic_messages", call, entry)
-        settings = self._settings()
-        deadlines = Deadlines(
-            connect_s=settings.connect_timeout_ms / 1000, headers_s=settings.request_timeout_ms / 1000
-        )
-        return await count_tokens(plan, self._attempts, entry, deadlines)
+        ways = self._current_ways()
+        plan = self._plan(ways, dialect, call, entry, model)
+        return await count_tokens(plan, self._attempts, entry, ways.deadlines)
 
-    def _plan(self, dialect: str, call: Call, entry: Entry) -> Plan:
-        row = DIALECTS[dialect]
-        if row.server is None:
+    def _current_ways(self) -> Ways:
+        listing, settings = self.listing(), self._settings()
+        ways = self._ways
+        if ways is None or ways.listing is not listing or ways.settings is not settings:
+            ways = self._ways = Ways(listing, settings, self.instance)
+        return ways
+
+    def _plan(self, ways: Ways, dialect: str, call: Call, entry: Entry, model: str | None) -> Plan:
+        server = DIALECTS[dialect].server
+        if server is None:
             raise LookupError(dialect)
-        entry.dialect = dialect
-        peek = row.server.peek(call.body)
-        entry.stream, entry.model_asked = peek.stream, (peek.model or "")[:200]
-        self._refuse_loop(call)
-        settings = self._settings()
-        choice = self.listing().directory.resolve(
-            peek.model, aliases=settings.aliases, default=settings.default_model
-        )
-        entry.model, entry.provider = choice.entry.ref, choice.entry.offer.model.provider
-        client = choice.entry.client()
-        target = msgspec.structs.replace(
-            choice.entry.target,
-            public_model=peek.model or choice.entry.ref,
-            level=choice.level,
-            auto_cache=settings.prompt_cache == "auto",
-            strict=call.strict,
-        )
-        return Plan(call=call, peek=peek, dialect=row, entry=choice.entry, client=client, target=target)
+        entry.dialect = server.dialect
+        peek = server.peek(call.body)
+        if model is not None:
+            peek = msgspec.structs.replace(peek, model=model)
+        entry.stream = peek.stream
+        if peek.model is not None:
+            entry.model_asked = peek.model[:200]
+        if HOP_HEADER in call.headers:
+            self._refuse_loop(call)
+
+        def note(listed: Listed) -> None:
+            entry.model, entry.provider = listed.ref, listed.offer.model.provider
+
+        way = ways.find(dialect, peek.model, strict=call.strict, note=note)
+        entry.model, entry.provider = way.ref, way.provider
+        return Plan(call, peek, way)
 
     def _refuse_loop(self, call: Call) -> None:
         chain = hop_chain(call.headers)
@@ -152,27 +160,23 @@ class Gateway:
                 "a provider in models.json leads back here. Correct its baseUrl."
             )
 
-    async def _stream(
-        self, plan: Plan, caller: Caller, entry: Entry, deadlines: Deadlines, pacing: Pacing
-    ) -> None:
-        opened = await self._attempts.open(plan, entry, deadlines)
+    async def _stream(self, plan: Plan, caller: Caller, entry: Entry, ways: Ways) -> None:
+        loop = asyncio.get_running_loop()
+        pacing = Pacing(
+            silence_s=ways.silence_s,
+            total_until_s=loop.time() + ways.total_s if ways.total_s else None,
+            ping_s=self._ping_s,
+        )
+        opened = await self._attempts.open(plan, entry, ways.deadlines)
         context = self._context(plan, opened)
-        headers = self._headers(plan, opened, entry) | {
-            "content-type": "text/event-stream; charset=utf-8",
-            "cache-control": "no-cache",
-            "x-accel-buffering": "no",
-        }
+        headers = self._headers(plan, opened, entry, plan.way.stream_headers)
         facts = Facts()
         try:
             if not is_stream(opened.response):
-                async with asyncio.timeout(pacing.silence_s):
-                    whole = await read_all(opened.response)
-                body, facts = whole_as_stream(plan, opened, whole, context)
-                if facts.failure is not None:
-                    raise facts.failure
+                body, facts = await self._whole(plan, opened, context, ways.whole_s)
                 entry.status = 200
-                await caller.start(200, headers)
-                await caller.write(body, last=True)
+                caller.start(200, headers)
+                caller.write(body, last=True)
                 return
             pipe = stream_pipe(plan, opened, context)
             facts = pipe.facts
@@ -189,20 +193,31 @@ class Gateway:
             opened.response.abort() if not facts.done else opened.response.release()
             self._account(plan, entry, facts)
 
-    async def _plain(self, plan: Plan, caller: Caller, entry: Entry, deadlines: Deadlines) -> None:
-        opened = await self._attempts.open(plan, entry, deadlines)
+    async def _whole(
+        self, plan: Plan, opened: Opened, context: AnswerContext, limit_s: float
+    ) -> tuple[bytes, Facts]:
+        """Return as a stream an answer that came whole although a stream was asked for."""
+        try:
+            with TimeLimit(limit_s):
+                whole = await read_all(opened.response)
+        except TimeoutError as error:
+            raise _not_complete(limit_s) from error
+        body, facts = whole_as_stream(plan, opened, whole, context)
+        if facts.failure is not None:
+            raise facts.failure
+        return body, facts
+
+    async def _plain(self, plan: Plan, caller: Caller, entry: Entry, ways: Ways) -> None:
+        opened = await self._attempts.open(plan, entry, ways.deadlines)
         try:
             body, facts = await plain_answer(plan, opened, self._context(plan, opened))
         except BaseException:
             opened.response.abort()
             raise
-        self._account(plan, entry, facts)
         entry.status = 200
-        headers = self._headers(plan, opened, entry)
-        headers |= {"content-type": "application/json", "content-length": str(len(body))}
         entry.first_byte_ms = (time.monotonic() - plan.call.arrived_s) * 1000
-        await caller.start(200, headers)
-        await caller.write(body, last=True)
+        caller.answer(200, body, self._headers(plan, opened, entry, _PLAIN_HEADERS))
+        self._account(plan, entry, facts)
 
     def _context(self, plan: Plan, opened: Opened) -> AnswerContext:
         return AnswerContext(
@@ -210,18 +225,28 @@ class Gateway:
             answer_id=self.ids.hex(12),
             created=int(time.time()),
             wants_usage=plan.peek.wants_usage,
-            shows_reasoning=plan.relays or plan.server.shows_reasoning(plan.decoded()),
+            shows_reasoning=plan.relay is not None or plan.way.server.shows_reasoning(plan.decoded()),
+            legacy_functions=plan.relay is None and plan.decoded().legacy_functions,
+            body=plan.call.body,
+            clock=time.time,
             names=opened.outgoing.names,
             target=plan.target,
         )
 
-    def _headers(self, plan: Plan, opened: Opened, entry: Entry) -> dict[str, str]:
-        headers = self._without_secrets(
-            passed_back(opened.response.headers, upstream=plan.client.dialect, caller=plan.dialect.name)
-        )
-        if opened.outgoing.dropped:
-            entry.dropped = opened.outgoing.dropped
-            headers[DROPPED_HEADER] = dropped_value(opened.outgoing.dropped)
+    def _headers(
+        self, plan: Plan, opened: Opened, entry: Entry, always: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Return what the caller is told in headers: the upstream's limits, what was dropped, and `always`."""
+        way = plan.way
+        passed = passed_back(opened.response.headers, upstream=way.client.dialect, caller=way.server.dialect)
+        dropped = opened.outgoing.dropped
+        if not passed and not dropped:
+            return always
+        headers = self._without_secrets(passed)
+        if dropped:
+            entry.dropped = dropped
+            headers[DROPPED_HEADER] = dropped_value(dropped)
+        headers.update(always)
         return headers
 
     def _account(self, plan: Plan, entry: Entry, facts: Facts) -> None:
@@ -230,7 +255,7 @@ class Gateway:
         if facts.usage is not None:
             usage = facts.usage
             entry.cost = cost_of(
-                plan.entry.offer.model.cost,
+                plan.way.entry.offer.model.cost,
                 input_tokens=usage.input,
                 output_tokens=usage.output,
                 cache_read_tokens=usage.cache_read,
@@ -260,6 +285,13 @@ class Gateway:
         entry.error = error.message
         entry.error_kind = error.proxy_error
         entry.ended_by = _ENDED_BY.get(error.proxy_error, "upstream" if error.status >= 500 else "server")  # noqa: PLR2004 - HTTP's server errors
+
+
+def _not_complete(limit_s: float) -> UpstreamTimeout:
+    return UpstreamTimeout(
+        f"The answer was not complete within {limit_s:g} s (requestTimeoutMs); stream it, or raise the limit.",
+        proxy_error="http_response_timeout",
+    )
 
 
 _ENDED_BY = {

@@ -12,6 +12,7 @@ HOP_HEADER: Final = "x-pi-model-proxy-hop"
 MAX_DROPPED_CHARS: Final = 1024
 MAX_HOPS: Final = 8
 _MAX_VALUE_CHARS: Final = 256
+_MAX_NAMES: Final = 512
 
 _PASSED: Final = ("retry-after", "retry-after-ms", "openai-processing-ms", "openai-version")
 _PASSED_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-")
@@ -29,15 +30,26 @@ def passed_back(headers: Mapping[str, str], *, upstream: str, caller: str) -> di
     """
     kept = {
         name: value
-        for name, value in headers.items()
-        if (name in _PASSED or name.startswith(_PASSED_PREFIXES))
-        and len(value) <= _MAX_VALUE_CHARS
+        for name in headers
+        if (_passes.get(name) or (name not in _passes and _may_pass(name)))
+        and len(value := headers[name]) <= _MAX_VALUE_CHARS
         and value.isascii()
         and value.isprintable()
     }
-    if upstream != caller:
+    if kept and upstream != caller:
         kept |= _renamed(kept, to_anthropic=caller == "anthropic_messages")
     return kept
+
+
+_passes: Final[dict[str, bool]] = {}
+"""Names that were seen, and whether they pass: a provider sends the same ones with every answer."""
+
+
+def _may_pass(name: str) -> bool:
+    if len(_passes) >= _MAX_NAMES:
+        _passes.clear()
+    _passes[name] = verdict = name in _PASSED or name.startswith(_PASSED_PREFIXES)
+    return verdict
 
 
 def _renamed(headers: Mapping[str, str], *, to_anthropic: bool) -> dict[str, str]:

@@ -81,6 +81,7 @@ _VENDORS: Final = {
     "anthropic-messages": "//api.anthropic.com",
     "openai-responses": "//api.openai.com",
     "openai-completions": "//api.openai.com",
+    "google-generative-ai": "//generativelanguage.googleapis.com",
 }
 
 
@@ -91,6 +92,7 @@ def target_of(model: Model) -> Target:
         provider=model.provider,
         model=model.id,
         public_model=model.ref,
+        model_name=model.name,
         kind=model.api,
         reasoning=model.reasoning,
         thinking_levels=model.thinking_level_map,
@@ -108,7 +110,8 @@ class Listing:
     """All sources' offers at one moment, with a directory over them."""
 
     def __init__(self, sources: Sequence[ModelSource], own_addresses: tuple[tuple[str, int], ...]) -> None:
-        self.revision = revision_of(sources, own_addresses)
+        self._seen = tuple((source, source.snapshot, source.alive()) for source in sources)
+        self._own_addresses = own_addresses
         self.entries: tuple[Entry, ...] = tuple(
             Entry(offer, source, is_own(offer.model.base_url, own_addresses), target_of(offer.model))
             for source in sources
@@ -119,10 +122,12 @@ class Listing:
         self.problems: tuple[Problem, ...] = tuple(p for source in sources for p in source.snapshot.problems)
         self.directory: Directory[Entry] = Directory(self.entries)
 
-
-def revision_of(sources: Sequence[ModelSource], own_addresses: tuple[tuple[str, int], ...]) -> object:
-    """Return what changes whenever a new `Listing` is due."""
-    return own_addresses, tuple((source.snapshot.revision, source.alive()) for source in sources)
+    def is_current(self, own_addresses: tuple[tuple[str, int], ...]) -> bool:
+        """Tell whether the sources still offer what they did."""
+        for source, snapshot, alive in self._seen:
+            if source.snapshot is not snapshot or source.alive() is not alive:
+                return False
+        return own_addresses == self._own_addresses
 
 
 def is_own(base_url: str, own_addresses: Collection[tuple[str, int]]) -> bool:

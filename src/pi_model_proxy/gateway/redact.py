@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["Redactor"]
+__all__ = ["Redactor", "looks_secret"]
 
 MASK: Final = "[redacted]"
 _MIN_SECRET_CHARS: Final = 6
@@ -21,10 +21,35 @@ _LOOKS_SECRET: Final = re.compile(
 """Keys that are not ours to know but have a well-known look (a provider may echo part of one)."""
 
 
+_MAX_ID_CHARS: Final = 80
+_KEY_BEGINNINGS: Final = (
+    "sk-",
+    "sk_",
+    "pk",
+    "rk",
+    "xai",
+    "gsk",
+    "hf_",
+    "gh",
+    "AIza",
+    "eyJ",
+    "Bearer",
+    "bearer",
+)
+
+
 def _forms(secret: str) -> tuple[str, ...]:
     """Return a secret as it is and as a server may repeat it: from a URL, or encoded."""
     data = secret.encode(errors="replace")
     return secret, quote(data, safe=""), b64encode(data).decode().rstrip("=")
+
+
+def looks_secret(text: str, secrets: Iterable[str]) -> bool:
+    """Tell whether `text`, an id by all appearance, holds one of `secrets` or what may be some secret."""
+    for secret in secrets:
+        if secret in text:
+            return True
+    return len(text) > _MAX_ID_CHARS or text.startswith(_KEY_BEGINNINGS) or not text.isascii()
 
 
 class Redactor:

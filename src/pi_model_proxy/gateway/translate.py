@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pi_model_proxy.dialects.base import Facts, StreamDecoder, StreamEncoder
+from pi_model_proxy.dialects.estimate import UsageFiller
 from pi_model_proxy.errors import GatewayError, UpstreamError
 from pi_model_proxy.hub import Event, Failure, Finish, Ping, Start, UsageUpdate
 
@@ -14,7 +13,8 @@ __all__ = ["Translation", "as_upstream_error", "note"]
 class Translation:
     """Implements `Pipe` by decoding to hub events and encoding them again."""
 
-    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder) -> None:
+    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, filler: UsageFiller) -> None:
+        self._filler = filler
         self._decoder = decoder
         self._encoder = encoder
         self.facts = Facts()
@@ -27,9 +27,9 @@ class Translation:
         """See `Pipe.close`."""
         return self._write(self._decoder.close())
 
-    def _write(self, events: Iterable[Event]) -> bytes:
+    def _write(self, events: list[Event]) -> bytes:
         out: list[bytes] = []
-        for event in events:
+        for event in self._filler.filled(events):
             if not note(event, self.facts):
                 break
             out.append(self._encoder.feed(event))

@@ -38,6 +38,8 @@ class CacheMark(msgspec.Struct, frozen=True):
 
     ttl: Literal["5m", "1h"] | None = None
     """None: the upstream's default life time."""
+    at: str = ""
+    """JSON path of the mark itself, as the caller spelt it; empty for marks of our own."""
 
 
 class Opaque(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,8 @@ class Opaque(msgspec.Struct, frozen=True, kw_only=True):
         "openai_encrypted",
         "reasoning_details",
         "gemini_signature",
+        "pi_signature",
+        "pi_redacted",
     ]
     data: str
     """As received. For `reasoning_details`: the JSON text of the list."""

@@ -46,6 +46,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str = ""
     raw: str = ""
     """The tool as written (JSON text), for server tools and fields only its dialect knows."""
+    words: dict[str, str] = {}
+    """Member of this struct to the caller's own, relative to `at`, where they differ: `strict` to `function.strict`."""
     at: str = ""
 
 
@@ -119,12 +121,20 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     output: OutputFormat | None = None
     verbosity: str | None = None
     cache_key: str | None = None
+    session: str | None = None
+    """Names the conversation where the caller says so by other means than `cache_key`; tells nothing of the caller."""
     end_user: str | None = None
     metadata: dict[str, str] = {}
     service_tier: str | None = None
     extra: dict[str, Any] = {}
     """Top-level fields the hub has no name for, under the caller's own names."""
+    legacy_functions: bool = False
+    """Chat only: the caller speaks of `functions`, not of tools, and is answered with one `function_call`."""
     paths: dict[str, str] = {}
-    """Hub field (`sampling.seed`, `max_output`, ...) to the caller's JSON path, for the dropped list."""
+    """Hub field (`sampling.seed`, `max_output`, ...) to the caller's JSON path, for the dropped list; empty: not the
+    caller's own wish, whose loss is not worth a word.
+
+    Also members of blocks (`image.detail`, `call.opaque`), relative to the block.
+    """
     dropped: tuple[str, ...] = ()
     """JSON paths that decoding already could not keep (not those in `extra`)."""

@@ -18,6 +18,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Tool names sent in exactly this casing and restored in the answer."""
     omitted_fields: frozenset[str] = frozenset()
     """Body fields the login's backend refuses."""
+    deployment: str = ""
+    """What this account calls the model (Azure); empty: its id."""
+    api_version: str = ""
+    """The API version this account asks for (Azure); empty: the kind's own."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +32,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The id the upstream knows."""
     public_model: str
     """The name the caller used or would use, which every answer carries."""
+    model_name: str = ""
+    """The catalogue's display name: tells the family of a model whose id does not (an ARN on Bedrock)."""
     kind: str
     """pi's API kind."""
     reasoning: bool = False

@@ -7,7 +7,7 @@ from pi_model_proxy.providers.auth import (
     login_identity,
     merge_headers,
 )
-from pi_model_proxy.providers.endpoint import azure_deployment, base_url_of, copilot_base_url
+from pi_model_proxy.providers.endpoint import account_identity, base_url_of, copilot_base_url
 from pi_model_proxy.providers.keys import KeyFound, KeyMissing, find_key
 from pi_model_proxy.providers.per_request import RequestTraits, request_headers, wants_traits
 from pi_model_proxy.providers.quirks import COMPAT_DEFAULTS, detected_compat
@@ -25,8 +25,8 @@ __all__ = [
     "Presented",
     "Provider",
     "RequestTraits",
+    "account_identity",
     "auth_headers",
-    "azure_deployment",
     "base_url_of",
     "copilot_base_url",
     "detected_compat",

@@ -1,6 +1,6 @@
-"""Where a request goes: base URLs that depend on the account or the environment.
+"""Where a request goes: base URLs and model names that depend on the account or the environment.
 
-Source: pi-ai 1.5.2 `dist/providers/cloudflare-stream.js`, `dist/api/azure-openai-config.js`,
+Source: pi-ai 1.5.2 `dist/providers/cloudflare-stream.js`, `dist/providers/azure.js`, `dist/api/azure-openai-config.js`,
 `dist/auth/oauth/github-copilot.js`.
 """
 
@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
+
 from pi_model_proxy.catalog import Model
 from pi_model_proxy.errors import CredentialError
+from pi_model_proxy.hub import Identity
 
-__all__ = ["azure_deployment", "base_url_of", "copilot_base_url"]
+__all__ = ["account_identity", "base_url_of", "copilot_base_url"]
 
 AZURE: Final = "azure"
 AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".ai.azure.com")
@@ -49,13 +52,28 @@ def base_url_of(model: Model, variables: Mapping[str, str]) -> str:
     return filled.rstrip("/")
 
 
-def azure_deployment(model_id: str, variables: Mapping[str, str]) -> str:
-    """Return the deployment that serves a model: `AZURE_OPENAI_DEPLOYMENT_NAME_MAP` (`model=deployment,...`), else its id."""
+def account_identity(identity: Identity, model: Model, variables: Mapping[str, str]) -> Identity:
+    """Return `identity` with what the account's variables say of the model: at Azure, whatever the API kind.
+
+    `variables` are the credential's own `env` over the process environment, as for `base_url_of`.
+    """
+    if model.provider != AZURE:
+        return identity
+    return msgspec.structs.replace(
+        identity,
+        deployment=_azure_deployment(model.id, variables),
+        api_version=variables.get("AZURE_OPENAI_API_VERSION", "").strip(),
+    )
+
+
+def _azure_deployment(model_id: str, variables: Mapping[str, str]) -> str:
+    """Return what `AZURE_OPENAI_DEPLOYMENT_NAME_MAP` (`model=deployment,...`) calls the model; of two entries the last."""
+    named = ""
     for entry in variables.get("AZURE_OPENAI_DEPLOYMENT_NAME_MAP", "").split(","):
-        name, _, deployment = entry.partition("=")
+        name, deployment, *_ = (*entry.split("="), "")
         if name.strip() == model_id and deployment.strip():
-            return deployment.strip()
-    return model_id
+            named = deployment.strip()
+    return named
 
 
 def copilot_base_url(token: str, enterprise_domain: str | None) -> str:

@@ -1,5 +1,5 @@
 """Whom to ask. Pure."""
 
-from pi_model_proxy.routing.resolve import LEVELS, Choice, Directory, Named, near_names
+from pi_model_proxy.routing.resolve import LEVELS, Choice, Directory, Named
 
-__all__ = ["LEVELS", "Choice", "Directory", "Named", "near_names"]
+__all__ = ["LEVELS", "Choice", "Directory", "Named"]

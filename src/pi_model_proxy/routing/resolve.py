@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from pi_model_proxy.catalog import find_near
 from pi_model_proxy.errors import BadRequest, UnknownModel
 
 __all__ = ["LEVELS", "Choice", "Directory", "Named"]
@@ -99,22 +99,6 @@ class Directory(Generic[N]):
 
     def _unknown(self, asked: str, names: Iterable[str]) -> str:
         shown = asked if len(asked) <= 200 else asked[:200] + "…"  # noqa: PLR2004 - enough to recognise a name by
-        near = near_names(asked, [*(e.ref for e in self._by_ref.values() if e.usable), *names])
+        near = find_near([*(e.ref for e in self._by_ref.values() if e.usable), *names], asked)
         hint = f" Did you mean {', '.join(near)}?" if near else " GET /v1/models lists what can be used."
         return f"model: there is no model {shown!r}.{hint}"
-
-
-def near_names(asked: str, names: Sequence[str]) -> list[str]:
-    """Return up to three names that look like `asked`, best first."""
-    if len(asked) > 100:  # noqa: PLR2004 - no model is called that; comparing would only cost time
-        return []
-    wanted = asked.lower()
-    by_lower = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(wanted, by_lower, n=3, cutoff=0.6)
-    # `gpt5` or `other/gpt-5` should find `openai/gpt-5`: compare the last part alone as well.
-    last = wanted.rpartition("/")[2]
-    by_last: dict[str, str] = {}
-    for lower in by_lower:
-        by_last.setdefault(lower.rpartition("/")[2], lower)
-    found += [by_last[near] for near in difflib.get_close_matches(last, by_last, n=3, cutoff=0.75)]
-    return [by_lower[lower] for lower in dict.fromkeys(found)][:3]

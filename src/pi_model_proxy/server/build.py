@@ -18,14 +18,15 @@ from pi_model_proxy.config import (
     sentence,
 )
 from pi_model_proxy.gateway import Gateway
-from pi_model_proxy.ledger import JsonlLog, LogSettings
+from pi_model_proxy.ledger import JsonlLog, LogFile, LogSettings
 from pi_model_proxy.server.app import App
-from pi_model_proxy.server.exchange import Receive, Scope, Send
+from pi_model_proxy.server.asgi import Receive, Scope, Send, serve_scope
+from pi_model_proxy.server.crew import Crew
 from pi_model_proxy.server.state import ServerState
 from pi_model_proxy.sources import ModelSource, PiFiles, Problem
 from pi_model_proxy.transport.http1 import Http1Transport
 
-__all__ = ["House", "MoreSources", "MountedApp", "create_app"]
+__all__ = ["House", "MoreSources", "MountedApp", "create_app", "open_log_file"]
 
 
 class MoreSources(Protocol):
@@ -45,8 +46,10 @@ class House:
         environment: Environment,
         complain: Callable[[Problem], None],
         more_sources: MoreSources | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self._settings = settings
+        self._crew = crew
         self._environment = environment
         self._complain = complain
         self._more_sources = more_sources
@@ -58,17 +61,26 @@ class House:
         ca_file = str(settings.ca_file) if settings.ca_file else None
         transport = Http1Transport(self._environment, ca_file=ca_file)
         self._stack.push_async_callback(transport.close)
-        recorder = JsonlLog(self._log_settings, self._complain_of_log)
+        crew = self._crew
+        log = open_log_file(self._settings, self._complain) if crew is None else crew.log
+        recorder = JsonlLog(log)
         self._stack.callback(recorder.close)
         self.pi_files = PiFiles(pi_files_settings(self._settings(), self._environment), post=transport.post)
         self._stack.push_async_callback(self.pi_files.close)
         await self.pi_files.start()
         more = await self._more_sources(self._stack) if self._more_sources else ()
         gateway = Gateway(
-            settings=self._current, sources=(self.pi_files, *more), transport=transport, recorder=recorder
+            settings=self._current,
+            sources=(self.pi_files, *more),
+            transport=transport,
+            recorder=recorder,
+            instance=crew.instance if crew is not None else None,
         )
         self._last = settings
-        return App(ServerState(gateway, self._current, tell=self._complain))
+        state = ServerState(gateway, self._current, tell=self._complain)
+        if crew is not None:
+            state.board, state.window = crew.board, crew.window
+        return App(state)
 
     async def __aexit__(self, *_: object) -> None:
         """Finish what has begun (a token refresh, log lines) and close everything."""
@@ -82,14 +94,18 @@ class House:
             self.pi_files.configure(pi_files_settings(self._settings(), self._environment))
         return settings
 
-    def _complain_of_log(self, text: str) -> None:
-        self._complain(
-            Problem(where=str(self._settings().log_path), what=text, fix="see logPath", severity="warning")
-        )
 
-    def _log_settings(self) -> LogSettings:
-        settings = self._settings()
-        return LogSettings(path=settings.log_path, max_bytes=settings.log_max_bytes, keep=settings.log_keep)
+def open_log_file(settings: Callable[[], Settings], complain: Callable[[Problem], None]) -> LogFile:
+    """Return the request log's file, wherever the settings of the moment say that it is."""
+
+    def where() -> LogSettings:
+        now = settings()
+        return LogSettings(path=now.log_path, max_bytes=now.log_max_bytes, keep=now.log_keep)
+
+    def complain_of_it(text: str) -> None:
+        complain(Problem(where=str(settings().log_path), what=text, fix="see logPath", severity="warning"))
+
+    return LogFile(where, complain_of_it)
 
 
 class MountedApp:
@@ -105,12 +121,16 @@ class MountedApp:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
         app = await self._started()
         # A mounting application leaves its own prefix in root_path.
         prefix = scope.get("root_path", "")
         if prefix and scope["path"].startswith(prefix):
             scope = {**scope, "path": scope["path"][len(prefix) :] or "/"}
-        await app(scope, receive, send)
+        await serve_scope(app.serve, scope, receive, send)
 
     async def _started(self) -> App:
         async with self._starting:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pi_model_proxy.errors import BadRequest, Forbidden, NotAuthenticated, UnsupportedMedia
 
@@ -26,6 +27,8 @@ __all__ = [
 OPEN_PATHS: Final = frozenset({"/health", "/livez", "/readyz", "/"})
 """Paths that need no key; OPTIONS needs none either. Everything else does."""
 
+MAX_HOST_CHARS: Final = 260
+"""A domain name has at most 253 (RFC 1035 §2.3.4), a port six more."""
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _LOOPBACK_V4: Final = re.compile(r"127(?:\.[0-9]{1,3}){3}")
 
@@ -66,15 +69,24 @@ def check_host(host: str | None, allowed: Collection[str]) -> None:
         BadRequest: there is no Host, or it is not one by the grammar of RFC 9110 §7.2.
         Forbidden: the name is not ours (a page that re-bound its own name to this address).
     """
-    match = _HOST.fullmatch(host) if host else None
-    if match is None:
+    ours = _is_ours(host, tuple(allowed)) if host and len(host) <= MAX_HOST_CHARS else None
+    if ours is None:
         raise BadRequest("Host: missing or malformed; send one such as 127.0.0.1:9876.")
-    name = match["name"].lower()
-    listed = {entry.lower() for entry in allowed}
-    if not (_is_loopback(name) or name in listed or (host or "").lower() in listed):
+    if not ours:
         raise Forbidden(
             "Host: this name is not one of the gateway's; use 127.0.0.1 or localhost, or list it in allowedHosts."
         )
+
+
+@lru_cache(maxsize=64)
+def _is_ours(host: str, allowed: tuple[str, ...]) -> bool | None:
+    """Tell whether a Host is one of our names; None when it is none at all by the grammar."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return None
+    name = match["name"].lower()
+    listed = {entry.lower() for entry in allowed}
+    return _is_loopback(name) or name in listed or host.lower() in listed
 
 
 def allowed_origin(origin: str, allowed: Collection[str]) -> bool:
@@ -142,3 +154,13 @@ def require_key(headers: Mapping[str, str], key: str | None) -> None:
         raise NotAuthenticated(
             "The gateway's API key is missing or wrong; send it as Authorization: Bearer or x-api-key."
         )
+
+
+def with_google_key(headers: Mapping[str, str], query: str) -> Mapping[str, str]:
+    """Return `headers` with the key where `require_key` looks for it: Google's clients send it elsewhere."""
+    if "x-goog-api-key" in headers:
+        return {**headers, "x-api-key": headers["x-goog-api-key"]}
+    if headers.get("authorization") or headers.get("x-api-key"):
+        return headers
+    given = parse_qs(query, max_num_fields=20).get("key", [])
+    return {**headers, "x-api-key": given[0]} if given else headers

@@ -12,7 +12,7 @@ from pi_model_proxy.errors import BadRequest, UnknownModel
 from pi_model_proxy.gateway import Gateway, ListingEntry
 from pi_model_proxy.wire import ascii_json
 
-__all__ = ["is_anthropic", "list_models", "one_model"]
+__all__ = ["is_anthropic", "list_models", "named_models", "one_model"]
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 1000
@@ -33,8 +33,10 @@ def list_models(
     Raises:
         BadRequest: `limit` is not a number from 1 to 1000, or a cursor names no model.
     """
-    items = [_item(entry.offer.model, entry.ref) for entry in gateway.listing().usable]
-    items += _alias_items(gateway, aliases)
+    items = [
+        _item(model, name) | ({"alias_of": aliases[name]} if name in aliases else {})
+        for name, model in named_models(gateway, aliases)
+    ]
     if not is_anthropic(headers):
         return ascii_json({"object": "list", "data": items})
     page, more = _page(items, query)
@@ -54,17 +56,18 @@ def one_model(gateway: Gateway, name: str, aliases: Mapping[str, str]) -> bytes:
     return ascii_json(_item(choice.entry.offer.model, name if name in aliases else choice.entry.ref))
 
 
-def _alias_items(gateway: Gateway, aliases: Mapping[str, str]) -> list[dict[str, Any]]:
-    directory = gateway.listing().directory
-    items = []
+def named_models(gateway: Gateway, aliases: Mapping[str, str]) -> list[tuple[str, Model]]:
+    """Return every name that can be asked for, aliases last, with the model it means."""
+    listing = gateway.listing()
+    named = [(entry.ref, entry.offer.model) for entry in listing.usable]
     for alias in aliases:
         try:
-            entry: ListingEntry = directory.resolve(alias, aliases=aliases, default=None).entry
+            entry: ListingEntry = listing.directory.resolve(alias, aliases=aliases, default=None).entry
         except (UnknownModel, BadRequest):
             continue
         if entry.usable:
-            items.append(_item(entry.offer.model, alias) | {"alias_of": aliases[alias]})
-    return items
+            named.append((alias, entry.offer.model))
+    return named
 
 
 def _item(model: Model, public_id: str) -> dict[str, Any]:

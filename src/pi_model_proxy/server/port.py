@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["PortError", "bind"]
+__all__ = ["BACKLOG", "PortError", "bind"]
 
 PROBE_S: Final = 0.5
 BACKLOG: Final = 2048
@@ -26,8 +26,11 @@ class PortError(Exception):
         """What to do about it."""
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, shared: bool = False, listens: bool = True) -> socket.socket:
     """Return a socket that listens on `host` and `port` (0: any free one).
+
+    `shared`: other sockets of this user's that are bound so too share the port, and the kernel deals connections
+    out among those that listen. One that does not (`listens`) only keeps the port.
 
     Raises:
         PortError: it is taken, or not an address of this machine.
@@ -40,9 +43,12 @@ def bind(host: str, port: int) -> socket.socket:
         raise PortError("not an address of this machine", fix="choose another with --host") from error
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind(address)
-        sock.listen(BACKLOG)
+        if listens:
+            sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         raise _refusal(error, host, port) from error

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
 
+from pi_model_proxy.dialects.google_gemini import read_address
+from pi_model_proxy.errors import NotFound
 from pi_model_proxy.gateway import Call
 from pi_model_proxy.server.door import authenticated
 from pi_model_proxy.server.exchange import Exchange
+from pi_model_proxy.server.gemini_models import list_gemini_models, one_gemini_model
 from pi_model_proxy.server.models import list_models, one_model
 from pi_model_proxy.server.page import PAGE
 from pi_model_proxy.server.state import ServerState
@@ -29,11 +33,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Whose error envelope it uses; empty: the caller's headers tell."""
     needs_models: bool = False
     """Not served before the catalogue is loaded."""
+    key_in_url: bool = False
+    """Google's clients send the key as `?key=` or `x-goog-api-key`; nobody else's key is looked for there."""
 
 
 async def _health(state: ServerState, call: Call, exchange: Exchange) -> None:
     detailed = authenticated(call.headers, state.api_key())
-    await exchange.answer(200, ascii_json(state.health(detailed=detailed)), JSON)
+    exchange.answer(200, ascii_json(state.health(detailed=detailed)), JSON)
 
 
 async def _root(state: ServerState, call: Call, exchange: Exchange) -> None:
@@ -44,46 +50,76 @@ async def _root(state: ServerState, call: Call, exchange: Exchange) -> None:
             "x-content-type-options": "nosniff",
             "cache-control": "no-cache",
         }
-        await exchange.answer(200, PAGE, headers)
+        exchange.answer(200, PAGE, headers)
         return
     await _health(state, call, exchange)
 
 
 async def _livez(_: ServerState, __: Call, exchange: Exchange) -> None:
-    await exchange.answer(200, b'{"status":"ok"}', JSON)
+    exchange.answer(200, b'{"status":"ok"}', JSON)
 
 
 async def _readyz(state: ServerState, _: Call, exchange: Exchange) -> None:
     if state.ready:
-        await exchange.answer(200, b'{"status":"ok"}', JSON)
+        exchange.answer(200, b'{"status":"ok"}', JSON)
         return
     status = b'{"status":"draining"}' if state.draining else b'{"status":"starting"}'
-    await exchange.answer(503, status, JSON | {"retry-after": "1"})
+    exchange.answer(503, status, JSON | {"retry-after": "1"})
 
 
 async def _models(state: ServerState, call: Call, exchange: Exchange) -> None:
     body = list_models(state.gateway, call.headers, call.query, state.settings().aliases)
-    await exchange.answer(200, body, JSON)
+    exchange.answer(200, body, JSON)
 
 
 async def _model(state: ServerState, call: Call, exchange: Exchange) -> None:
     name = _endpoint(call.path).removeprefix("models/")
-    await exchange.answer(200, one_model(state.gateway, name, state.settings().aliases), JSON)
+    exchange.answer(200, one_model(state.gateway, name, state.settings().aliases), JSON)
 
 
-async def _chat(state: ServerState, call: Call, exchange: Exchange) -> None:
-    await state.gateway.answer("openai_chat", call, exchange, exchange.entry)
+def _chat(state: ServerState, call: Call, exchange: Exchange) -> Awaitable[None]:
+    return state.gateway.answer("openai_chat", call, exchange, exchange.entry)
 
 
-async def _messages(state: ServerState, call: Call, exchange: Exchange) -> None:
+def _messages(state: ServerState, call: Call, exchange: Exchange) -> Awaitable[None]:
     exchange.extra["request-id"] = exchange.request_id
-    await state.gateway.answer("anthropic_messages", call, exchange, exchange.entry)
+    return state.gateway.answer("anthropic_messages", call, exchange, exchange.entry)
+
+
+def _responses(state: ServerState, call: Call, exchange: Exchange) -> Awaitable[None]:
+    return state.gateway.answer("openai_responses", call, exchange, exchange.entry)
 
 
 async def _count_tokens(state: ServerState, call: Call, exchange: Exchange) -> None:
     exchange.extra["request-id"] = exchange.request_id
-    await exchange.answer(200, await state.gateway.count_tokens(call, exchange.entry), JSON)
+    exchange.answer(200, await state.gateway.count_tokens("anthropic_messages", call, exchange.entry), JSON)
 
+
+async def _gemini(state: ServerState, call: Call, exchange: Exchange) -> None:
+    address = read_address(call.path, call.query)
+    if address is None:
+        raise NotFound(f"There is no method at {call.path[:100]!r}; see docs/endpoints.md.")
+    gateway, entry = state.gateway, exchange.entry
+    if address.form == "count":
+        body = await gateway.count_tokens("google_gemini", call, entry, model=address.model)
+        exchange.answer(200, body, JSON)
+        return
+    await gateway.answer(_GEMINI_ROWS[address.form], call, exchange, entry, model=address.model)
+
+
+async def _gemini_models(state: ServerState, call: Call, exchange: Exchange) -> None:
+    exchange.answer(200, list_gemini_models(state.gateway, call.query, state.settings().aliases), JSON)
+
+
+async def _gemini_model(state: ServerState, call: Call, exchange: Exchange) -> None:
+    name = _GEMINI_PATH.sub("", call.path).removeprefix("models/")
+    exchange.answer(200, one_gemini_model(state.gateway, name, state.settings().aliases), JSON)
+
+
+_GEMINI_ROWS: Final = {"plain": "google_gemini", "sse": "google_gemini_sse", "array": "google_gemini_array"}
+_GEMINI_PATH: Final = re.compile(r"/(?:v1/)?v1(?:alpha|beta)\d*/")
+"""What only this dialect's clients write before `models`."""
+_GEMINI_METHOD: Final = re.compile(r".:(?:generateContent|streamGenerateContent|countTokens)\Z")
 
 _FIXED: Final[Mapping[str, Route]] = {
     "/": Route(methods={"GET": _root}),
@@ -94,11 +130,19 @@ _FIXED: Final[Mapping[str, Route]] = {
 _ENDPOINTS: Final[Mapping[str, Route]] = {
     "models": Route(methods={"GET": _models}, needs_models=True),
     "chat/completions": Route(methods={"POST": _chat}, dialect="openai_chat", needs_models=True),
+    "responses": Route(methods={"POST": _responses}, dialect="openai_responses", needs_models=True),
     "messages": Route(methods={"POST": _messages}, dialect="anthropic_messages", needs_models=True),
     "messages/count_tokens": Route(
         methods={"POST": _count_tokens}, dialect="anthropic_messages", needs_models=True
     ),
 }
+_GEMINI: Final = Route(methods={"POST": _gemini}, dialect="google_gemini", needs_models=True, key_in_url=True)
+_GEMINI_LIST: Final = Route(
+    methods={"GET": _gemini_models}, dialect="google_gemini", needs_models=True, key_in_url=True
+)
+_GEMINI_MODEL: Final = Route(
+    methods={"GET": _gemini_model}, dialect="google_gemini", needs_models=True, key_in_url=True
+)
 _ONE_MODEL: Final = Route(methods={"GET": _model}, needs_models=True)
 
 
@@ -110,12 +154,24 @@ def _endpoint(path: str) -> str:
     return rest
 
 
+def _gemini_route(path: str) -> Route | None:
+    if _GEMINI_METHOD.search(path):
+        return _GEMINI
+    match = _GEMINI_PATH.match(path)
+    rest = path[match.end() :] if match is not None else ""
+    if rest == "models":
+        return _GEMINI_LIST
+    return _GEMINI_MODEL if rest.startswith("models/") and len(rest) > len("models/") else None
+
+
 def find_route(path: str) -> Route | None:
     """Return the endpoint at `path`, or None."""
     if path in _FIXED:
         return _FIXED[path]
     if not path.startswith("/"):
         return None
+    if (gemini := _gemini_route(path)) is not None:
+        return gemini
     rest = _endpoint(path)
     if rest in _ENDPOINTS:
         return _ENDPOINTS[rest]

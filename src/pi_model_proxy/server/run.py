@@ -1,10 +1,9 @@
-"""The process around the application: port, loop, signals, draining."""
+"""One server from its port to its end: connections, signals, draining."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import resource
 import signal
@@ -16,23 +15,24 @@ from typing import Any, Final
 
 import msgspec
 
-from pi_model_proxy.config import CHECK_INTERVAL_S, Environment, Settings, SettingsWatcher
+from pi_model_proxy.config import CHECK_INTERVAL_S, Settings, SettingsWatcher
 from pi_model_proxy.credentials import release_held_locks
-from pi_model_proxy.errors import CredentialError
 from pi_model_proxy.gateway import Listing
 from pi_model_proxy.server.app import App
-from pi_model_proxy.server.build import House, MoreSources
-from pi_model_proxy.server.port import PortError, bind
-from pi_model_proxy.server.protocol import Connections, protocol_factory
+from pi_model_proxy.server.build import House
+from pi_model_proxy.server.crew import Crew
+from pi_model_proxy.server.http1 import Http1Server, Limits
+from pi_model_proxy.server.port import BACKLOG
 from pi_model_proxy.sources import Problem
 
-__all__ = ["DRAIN_S", "Announcement", "serve"]
+__all__ = ["DRAIN_S", "Announcement", "Server"]
 
 DRAIN_S: Final = 15.0
 """How long running answers may take after the first signal."""
 MOST_DESCRIPTORS: Final = 65_536
 """As many as are asked for; the usual soft limit of 1,024 is too few for 1,000 streams of two sockets each."""
-EXIT_FAILED: Final = 1
+DESCRIPTORS_KEPT: Final = 32
+"""Descriptors that are not for callers: listener, log, files being read, commands."""
 EXIT_NOW: Final = 130
 GC_THRESHOLD: Final = 20_000
 """Young objects before a collection: a request makes a few hundred, nearly all die with it."""
@@ -47,14 +47,16 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     ready_after_s: float
 
 
-class _Server:
+class Server:
     """One server from its port to its end."""
 
-    def __init__(self, sock: socket.socket, watcher: SettingsWatcher, house: House) -> None:
+    def __init__(
+        self, sock: socket.socket, watcher: SettingsWatcher, house: House, crew: Crew | None = None
+    ) -> None:
         self._sock = sock
+        self._crew = crew
         self._watcher = watcher
         self._house = house
-        self._connections = Connections()
         self._stop = asyncio.Event()
         self._started_s = time.monotonic()
 
@@ -63,25 +65,46 @@ class _Server:
     ) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_tell(complain))
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # `nohup` ignores SIGHUP, and means it. A script's `&` ignores SIGINT, and does not mean us.
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._signalled)
+        self._heed_signals(loop)
+        if self._crew is not None:
+            loop.add_reader(self._crew.supervisor.fileno(), self._orphaned)
         async with self._house as app:
             host, port = self._sock.getsockname()[:2]
             app.state.gateway.own_addresses = ((host, port),)
-            factory = protocol_factory(app, self._connections, _descriptors())
-            server = await loop.create_server(factory, sock=self._sock)
+            connections = self._connections(app)
+            if self._crew is not None and not self._crew.is_first:
+                # The others serve: whoever asked here now would only be told to come again.
+                await self._house.pi_files.ready()
+            server = await loop.create_server(connections, sock=self._sock, backlog=BACKLOG)
             keeper = loop.create_task(self._keep(app, announce, complain))
             try:
                 await self._stop.wait()
                 app.state.draining = True
                 server.close()
-                await self._drain()
+                await connections.drain(DRAIN_S)
             finally:
+                await connections.close()
                 keeper.cancel()
                 with suppress(asyncio.CancelledError):
                     await keeper
+
+    def _heed_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._crew is not None:
+            # A terminal signals every process; the supervisor passes on what it hears, once.
+            loop.add_signal_handler(signal.SIGTERM, self._signalled)
+            for number in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            return
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # `nohup` ignores SIGHUP, and means it. A script's `&` ignores SIGINT, and does not mean us.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._signalled)
+
+    def _orphaned(self) -> None:
+        """The supervisor has gone; so do we, after what is running."""
+        if self._crew is not None:
+            asyncio.get_running_loop().remove_reader(self._crew.supervisor.fileno())
+        self._stop.set()
 
     def _signalled(self) -> None:
         if self._stop.is_set():
@@ -118,17 +141,26 @@ class _Server:
                         complain(problem)
                 known = self._watcher.problems
 
-    async def _drain(self) -> None:
-        """Let running answers end, but not for ever."""
-        for connection in list(self._connections.connections):
-            connection.shutdown()
-        until = time.monotonic() + DRAIN_S
-        while self._connections.tasks and time.monotonic() < until:
-            await asyncio.wait(set(self._connections.tasks), timeout=until - time.monotonic())
-        for task in list(self._connections.tasks):
-            task.cancel()
-        if self._connections.tasks:
-            await asyncio.wait(set(self._connections.tasks), timeout=1)
+    def _connections(self, app: App) -> Http1Server:
+        descriptors = max(1, (_descriptors() - DESCRIPTORS_KEPT) // 2)
+        ids = app.state.gateway.ids
+        return Http1Server(
+            app.serve,
+            limits=lambda: limits_of(self._watcher.current),
+            most_connections=lambda: self._watcher.current.max_connections or descriptors,
+            request_id=lambda: f"req_{ids.hex(12)}",
+        )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what a connection must be told of the settings."""
+    return Limits(
+        max_head_bytes=settings.max_header_bytes,
+        head_s=settings.header_timeout_ms / 1000,
+        body_s=settings.body_timeout_ms / 1000,
+        keep_alive_s=settings.keep_alive_timeout_ms / 1000,
+        write_s=settings.write_timeout_ms / 1000,
+    )
 
 
 def _descriptors() -> int:
@@ -158,53 +190,3 @@ def _tell(
         complain(Problem(where="event loop", what=what, severity="warning"))
 
     return handler
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop  # noqa: PLC0415 - where there is none, asyncio's own loop serves
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
-
-
-def serve(
-    watcher: SettingsWatcher,
-    environment: Environment,
-    *,
-    announce: Callable[[Announcement], None],
-    complain: Callable[[Problem], None],
-    more_sources: MoreSources | None = None,
-) -> int:
-    """Serve until a signal says stop; return the exit status.
-
-    `announce` is called once, when models can be asked; `complain` whenever something is wrong
-    that a user should know (with `logLevel` `debug`, for each request too). The first SIGTERM or SIGINT
-    (or SIGHUP: the terminal is gone) drains, a second ends at once.
-    """
-    # Without any handler Python prints the warnings of libraries on the console.
-    logging.getLogger().addHandler(logging.NullHandler())
-    settings = watcher.current
-    try:
-        sock = bind(settings.host, settings.port)
-    except PortError as error:
-        complain(
-            Problem(
-                where=f"{settings.host}:{settings.port}", what=str(error), fix=error.fix, severity="error"
-            )
-        )
-        return EXIT_FAILED
-    house = House(lambda: watcher.current, environment, complain, more_sources)
-
-    async def run() -> None:
-        await _Server(sock, watcher, house).run(announce, complain)
-
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run())
-    except CredentialError as error:
-        complain(Problem(where="start", what=error.message, severity="error"))
-        return EXIT_FAILED
-    finally:
-        sock.close()
-    return 0

@@ -10,6 +10,7 @@ from pi_model_proxy import __version__
 from pi_model_proxy.config import Settings
 from pi_model_proxy.gateway import Gateway
 from pi_model_proxy.limits import SlidingWindow
+from pi_model_proxy.server.board import Board, SharedWindow
 from pi_model_proxy.sources import Problem
 
 __all__ = ["ServerState"]
@@ -25,7 +26,9 @@ class ServerState:
         self.tell = tell
         """Says something on the console."""
         self.settings = settings
-        self.window = SlidingWindow()
+        self.window: SlidingWindow | SharedWindow = SlidingWindow()
+        self.board: Board | None = None
+        """What other workers do; None when this process is the only one."""
         self.started_s = time.monotonic()
         self.draining = False
         self.active = 0
@@ -48,6 +51,7 @@ class ServerState:
         if not detailed:
             return body
         listing = self.gateway.listing()
+        answered, active = self._totals()
         providers = {entry.offer.model.provider for entry in listing.usable}
         return body | {
             "ready": self.ready,
@@ -55,7 +59,26 @@ class ServerState:
             "uptime_s": round(time.monotonic() - self.started_s, 1),
             "models": len(listing.usable),
             "providers": len(providers),
-            "requests": self.answered,
-            "active_requests": self.active,
+            "requests": answered,
+            "active_requests": active,
+            "workers": self.board.workers if self.board is not None else 1,
             "problems": len(listing.problems),
         }
+
+    def began(self) -> None:
+        """One more request is being answered."""
+        self.active += 1
+        if self.board is not None:
+            self.board.note(self.answered, self.active)
+
+    def settled(self) -> None:
+        """One more request has been answered."""
+        self.answered += 1
+        if self.board is not None:
+            self.board.note(self.answered, self.active)
+
+    def _totals(self) -> tuple[int, int]:
+        if self.board is None:
+            return self.answered, self.active
+        self.board.note(self.answered, self.active)
+        return self.board.totals()

@@ -16,6 +16,7 @@ from pi_model_proxy.providers import (
     HeaderSettings,
     KeyMissing,
     Presented,
+    account_identity,
     auth_headers,
     base_url_of,
     copilot_base_url,
@@ -87,7 +88,11 @@ class Leasing:
             secrets=tuple(
                 filter(None, (held.presented.secret, *secret_headers(of_provider), *secret_headers(of_model)))
             ),
-            identity=login_identity(model.provider, model.api, held.presented, base_url=base_url),
+            identity=account_identity(
+                login_identity(model.provider, model.api, held.presented, base_url=base_url),
+                model,
+                {**self._around.environment, **held.variables},
+            ),
             may_be_gateway=_is_users_own(model, provider) and not (login and model.provider == COPILOT),
             token=mark_of("\0".join((held.presented.secret, *of_provider.values(), *of_model.values()))),
         )

@@ -1,5 +1,21 @@
 """Bytes to and from upstreams; the only room below the server that knows HTTP."""
 
-from pi_model_proxy.transport.upstream import Deadlines, UpstreamRequest, UpstreamResponse, UpstreamTransport
+from pi_model_proxy.transport.timers import Deadline, Timers, timers_of
+from pi_model_proxy.transport.upstream import (
+    Deadlines,
+    UpstreamHead,
+    UpstreamRequest,
+    UpstreamResponse,
+    UpstreamTransport,
+)
 
-__all__ = ["Deadlines", "UpstreamRequest", "UpstreamResponse", "UpstreamTransport"]
+__all__ = [
+    "Deadline",
+    "Deadlines",
+    "Timers",
+    "UpstreamHead",
+    "UpstreamRequest",
+    "UpstreamResponse",
+    "UpstreamTransport",
+    "timers_of",
+]

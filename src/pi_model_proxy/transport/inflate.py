@@ -22,21 +22,22 @@ class Inflater:
     """Inflates gzip or deflate, split anywhere."""
 
     def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
         bits = _WINDOW_BITS.get(encoding)
-        if bits is None:
-            raise BrokenStream(
-                f"The provider compressed its answer with {encoding[:20]!r} although none was asked for; it cannot be read.",
-                proxy_error="http_response_content_coding",
-            )
-        self._inflate = zlib.decompressobj(bits)
+        self._inflate = None if bits is None else zlib.decompressobj(bits)
         self._total = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """Return what `chunk` inflates to.
 
         Raises:
-            BrokenStream: not compressed as announced, or more than `MAX_INFLATED_BYTES` in all.
+            BrokenStream: not compressed as announced or in a way we know, or more than `MAX_INFLATED_BYTES` in all.
         """
+        if self._inflate is None:
+            raise BrokenStream(
+                f"The provider compressed its answer with {self._encoding[:20]!r} although none was asked for; it cannot be read.",
+                proxy_error="http_response_content_coding",
+            )
         try:
             data = self._inflate.decompress(chunk, MAX_INFLATED_BYTES - self._total + 1)
         except zlib.error as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
-__all__ = ["Deadlines", "UpstreamRequest", "UpstreamResponse", "UpstreamTransport"]
+__all__ = ["Deadlines", "UpstreamHead", "UpstreamRequest", "UpstreamResponse", "UpstreamTransport"]
 
 
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,13 +19,24 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     """From the request's last byte to the answer's headers."""
 
 
-class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamHead:
+    """Everything of a request but its body; made once for many requests to the same place with the same credential."""
+
+    __slots__ = ("headers", "method", "prepared", "url")
+
+    def __init__(self, method: str, url: str, headers: Mapping[str, str]) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        """Names in lower case; `host` and `content-length` are the transport's business."""
+        self.prepared: object = None
+        """What a transport derived from the rest, to be found again with the next request; its own business."""
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True):
     """One request, ready for the wire."""
 
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    """Names in lower case; `host` and `content-length` are the transport's business."""
+    head: UpstreamHead
     body: bytes = b""
 
 
@@ -44,6 +55,34 @@ class UpstreamResponse(Protocol):
         Raises:
             BrokenStream: reset, wrong length, bad chunk, or more data than a bomb guard allows.
         """
+        ...
+
+    def whole(self) -> bytes | None:
+        """Return all that is unread when the body's end is here too, as of most short answers it is; else None.
+
+        Raises:
+            BrokenStream: compressed otherwise than announced, as in `read`.
+        """
+        ...
+
+    async def deliver(self, take: Callable[[bytes], bool]) -> bool:
+        """Give each piece of the body to `take` in the moment it arrives; return True at the body's end.
+
+        `take` is called from the event loop's callback, so that a piece of a stream wakes no task. When it returns
+        False, nothing more is given and `deliver` returns False; `read` or `deliver` may then go on. What `take`
+        raises comes out of `deliver`. Safe to cancel, as `read` is; not to be mixed with a `read` at the same time.
+
+        Raises:
+            BrokenStream: as `read` does.
+        """
+        ...
+
+    def pause(self) -> None:
+        """Give nothing more to `take`, and soon read nothing more from the socket, until `resume`."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after `pause`; what has arrived meanwhile is given from the event loop, not from within this call."""
         ...
 
     def release(self) -> None:

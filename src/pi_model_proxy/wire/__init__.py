@@ -1,11 +1,16 @@
-"""How bytes are framed: server-sent events and surgery on JSON text; pure."""
+"""How bytes are framed: server-sent events, Amazon's event streams, and surgery on JSON text; pure."""
 
+from pi_model_proxy.wire import lenient_json
+from pi_model_proxy.wire.eventstream import EventMessage, EventStreamDecoder
 from pi_model_proxy.wire.rawjson import (
     ascii_json,
+    ascii_text,
     compact_json,
     edit_object,
     escape_separators,
     join_array,
+    members_of,
+    object_of,
     raw_array,
     raw_object,
 )
@@ -13,14 +18,20 @@ from pi_model_proxy.wire.sse import MAX_FRAME_BYTES, Frame, FrameDecoder, encode
 
 __all__ = [
     "MAX_FRAME_BYTES",
+    "EventMessage",
+    "EventStreamDecoder",
     "Frame",
     "FrameDecoder",
     "ascii_json",
+    "ascii_text",
     "compact_json",
     "edit_object",
     "encode_frame",
     "escape_separators",
     "join_array",
+    "lenient_json",
+    "members_of",
+    "object_of",
     "raw_array",
     "raw_object",
 ]

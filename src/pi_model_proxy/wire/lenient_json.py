@@ -17,7 +17,15 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn
 
-__all__ = ["JsonDocument", "JsonSyntaxError", "PathStep", "Position", "format_path", "parse"]
+__all__ = [
+    "BYTE_ORDER_MARK",
+    "JsonDocument",
+    "JsonSyntaxError",
+    "PathStep",
+    "Position",
+    "format_path",
+    "parse",
+]
 
 PathStep = str | int
 """One step of a JSON path: a member's name, or an element's index."""

@@ -5,6 +5,8 @@ Source: WHATWG HTML §9.2 "Server-sent events" (https://html.spec.whatwg.org/#se
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from pi_model_proxy.errors import BrokenStream
@@ -13,12 +15,18 @@ __all__ = ["MAX_FRAME_BYTES", "Frame", "FrameDecoder", "encode_frame"]
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """One event's data may be this long; a longer one breaks the stream."""
+MAX_CARRIED_BYTES: Final = 16 * 1024
+"""So much of an unfinished frame is joined to the next piece; a longer one is read line by line as it comes."""
 
 _BOM = b"\xef\xbb\xbf"
-_LF = 10
+_UNDECIDED: Final = frozenset({b"", _BOM[:1]})
+"""Beginnings of a stream that may still become a byte order mark."""
+_LF, _CR = b"\n\r"
+_DATA: Final = b"data: "
+_EVENT: Final = b"event: "
 
 
-class Frame(msgspec.Struct, frozen=True):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """One event: its name (empty when none was given) and its data lines joined by newlines."""
 
     event: str
@@ -29,10 +37,18 @@ class FrameDecoder:
     """Turns bytes, split anywhere, into whole frames.
 
     Lines end in CRLF, LF or CR and in nothing else: U+2028 and U+0085 are data. A frame is
-    returned by the call that completes it. Comments are counted (`comments`) and skipped.
+    returned by the call that completes it. Comments are skipped.
+
+    There are two ways to the same frames. Between two frames a piece is split at its blank lines;
+    the unfinished rest is carried to the next piece as it is. What that cannot do (lone CRs, a
+    byte order mark, very long frames) is read line by line, until a frame is complete again.
     """
 
     def __init__(self) -> None:
+        self._carried = b""
+        """The beginning of the next frame, unread; only between frames."""
+        self._between = False
+        """Whether nothing of an unfinished frame has been read: no line of it, no half line end."""
         self._buffer = bytearray()
         self._scanned = 0
         self._event = b""
@@ -40,7 +56,9 @@ class FrameDecoder:
         self._size = 0
         self._first = True
         self._skip_lf = False
-        self.comments = 0
+        self._head = _DATA
+        """What the last ordinary frame had before its data: `data: `, perhaps after a line with the event's name."""
+        self._name = ""
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that `chunk` completes, oldest first.
@@ -48,6 +66,62 @@ class FrameDecoder:
         Raises:
             BrokenStream: a single frame grew past `MAX_FRAME_BYTES`.
         """
+        if not self._between:
+            if not self._first or self._buffer or chunk[:1] in _UNDECIDED:
+                return self._scan(chunk)
+            self._first, self._between = False, True
+        if self._carried:
+            chunk, self._carried = self._carried + chunk, b""
+        frames = self._split(chunk)
+        return self._scan(chunk) if frames is None else frames
+
+    def _split(self, piece: bytes) -> list[Frame] | None:
+        """Return the whole frames in `piece`, the rest carried; None when it must be read line by line."""
+        head = self._head
+        end = len(piece) - 2
+        if piece.startswith(head) and piece.find(_LF, len(head)) == end and piece[-1] == _LF:
+            data = piece[len(head) : end]
+            if data.find(_CR) < 0:
+                return [Frame(self._name, data)]  # a stream at the model's own pace: one event, one piece
+        if piece.find(_CR) >= 0:
+            piece = piece.replace(b"\r\n", b"\n")
+            if piece.find(_CR) >= 0:
+                return None
+        end = piece.rfind(b"\n\n")
+        rest = piece[end + 2 :] if end >= 0 else piece
+        if len(rest) > MAX_CARRIED_BYTES:
+            return None
+        self._carried = rest
+        frames: list[Frame] = []
+        if end < 0:
+            return frames
+        for text in piece[:end].split(b"\n\n"):
+            head = self._head
+            if not text.startswith(head):
+                head = self._learn_head(text)
+            data = text[len(head) :]
+            if head and data.find(_LF) < 0:
+                frames.append(Frame(self._name, data))
+                continue
+            for line in text.split(b"\n"):
+                self._line(line, frames)
+            self._dispatch(frames)
+        return frames
+
+    def _learn_head(self, text: bytes) -> bytes:
+        """Note how a frame begins, up to its data, if it is an ordinary one: most begin like the one before."""
+        if text.startswith(_DATA):
+            self._head, self._name = _DATA, ""
+            return _DATA
+        first, _, second = text.partition(b"\n")
+        if not (first.startswith(_EVENT) and second.startswith(_DATA)):
+            return b""
+        self._head = text[: len(first) + 1 + len(_DATA)]
+        self._name = first[len(_EVENT) :].decode("utf-8", "replace")
+        return self._head
+
+    def _scan(self, chunk: bytes) -> list[Frame]:
+        """Read line by line."""
         self._buffer += chunk
         frames: list[Frame] = []
         start = 0
@@ -66,6 +140,13 @@ class FrameDecoder:
             raise BrokenStream(
                 f"The provider sent a single event of more than {MAX_FRAME_BYTES // 1024 // 1024} MiB; the answer was given up."
             )
+        self._between = not (
+            self._data or self._event or self._skip_lf or len(self._buffer) > MAX_CARRIED_BYTES
+        )
+        if self._between:
+            self._carried = bytes(self._buffer)
+            self._buffer.clear()
+            self._scanned = 0
         return frames
 
     def _line_ends(self, start: int) -> list[tuple[int, int]]:
@@ -101,7 +182,7 @@ class FrameDecoder:
         if not line:
             self._dispatch(frames)
             return
-        name, colon, value = line.partition(b":")
+        name, _colon, value = line.partition(b":")
         if value.startswith(b" "):
             value = value[1:]
         if name == b"data":
@@ -109,8 +190,6 @@ class FrameDecoder:
             self._size += len(value)
         elif name == b"event":
             self._event = value
-        elif not name and colon:
-            self.comments += 1
 
     def _dispatch(self, frames: list[Frame]) -> None:
         if self._data:
@@ -124,10 +203,12 @@ class FrameDecoder:
         The specification drops it; real servers forget the blank line after their terminal event,
         so we keep it and let the JSON inside decide whether it is whole.
         """
-        frames: list[Frame] = []
-        if self._buffer:
-            self._line(bytes(self._buffer), frames)
-            self._buffer.clear()
+        unread, self._carried = self._carried, b""
+        frames = self._scan(unread)
+        last_line, self._carried = self._carried or bytes(self._buffer), b""
+        self._buffer.clear()
+        if last_line:
+            self._line(last_line, frames)
         self._dispatch(frames)
         return frames
 

@@ -17,17 +17,24 @@ NAMES = [model.ref for provider in builtin_provider_ids() for model in builtin_m
         pytest.param("openai/gtp-5-mini", "openai/gpt-5-mini", id="letters the wrong way round"),
         pytest.param("deepseek-v4-pro", "deepseek/deepseek-v4-pro", id="the id alone"),
         pytest.param("google/gemini 4 argon", "google/gemini-4-argon", id="spaces"),
+        pytest.param("openai/o3mini", "openai/o3-mini", id="without its dashes"),
+        pytest.param("openay/gpt-5-pro", "openai/gpt-5-pro", id="a misspelt provider"),
     ],
 )
 def test_the_name_meant_is_suggested_first(asked: str, first: str) -> None:
     assert find_near(NAMES, asked)[0] == first
 
 
+@pytest.mark.parametrize(("asked", "likely"), [("gpt5", "gpt-5"), ("grok4", "grok-4")])
+def test_punctuation_does_not_count(asked: str, likely: str) -> None:
+    assert all(likely in name for name in find_near(NAMES, asked))
+
+
 def test_a_part_of_a_name_is_enough() -> None:
     assert all("sonnet" in name for name in find_near(NAMES, "sonnet"))
 
 
-@pytest.mark.parametrize("asked", ["", "   ", "zzzzzz", "x" * 100_000])
+@pytest.mark.parametrize("asked", ["", "   ", "/", "-/-", "\ud800", "zzzzzz", "x" * 100_000])
 def test_nothing_is_suggested_when_nothing_is_near(asked: str) -> None:
     assert find_near(NAMES, asked) == ()
 

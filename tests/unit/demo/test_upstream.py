@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-import aiohttp
 import pytest
 
 from pi_model_proxy.catalog import Model
@@ -19,6 +18,7 @@ from pi_model_proxy.demo import DemoSource, DemoUpstream, demo_models, open_demo
 from pi_model_proxy.demo.scenes import LABEL, SCENES
 from pi_model_proxy.dialects.names import NO_NAMES
 from pi_model_proxy.dialects.table import CLIENTS
+from pi_model_proxy.errors import BrokenStream
 from pi_model_proxy.hub import (
     Failure,
     Message,
@@ -34,6 +34,8 @@ from pi_model_proxy.hub import (
     fold,
 )
 from pi_model_proxy.sources import Lease
+from pi_model_proxy.transport import Deadlines, UpstreamHead, UpstreamRequest, UpstreamResponse
+from pi_model_proxy.transport.http1 import Http1Transport
 
 Json = dict[str, Any]
 KINDS = {"chat": "openai-completions", "messages": "anthropic-messages", "responses": "openai-responses"}
@@ -46,14 +48,35 @@ MINIMAL: dict[str, Json] = {
 }
 
 
+class Answer:
+    """An answer of the demo upstream, read with our own client."""
+
+    def __init__(self, response: UpstreamResponse) -> None:
+        self.response = response
+        self.status = response.status
+        self.headers = response.headers
+        self.content_type = response.headers["content-type"].partition(";")[0]
+
+    async def read(self) -> bytes:
+        data = b""
+        while chunk := await self.response.read():
+            data += chunk
+        return data
+
+    async def text(self) -> str:
+        return (await self.read()).decode()
+
+    async def json(self) -> Any:
+        return json.loads(await self.read())
+
+
 class Visit:
     """A demo upstream, its source and a client for the length of a test."""
 
-    def __init__(self, demo: DemoUpstream, http: aiohttp.ClientSession) -> None:
+    def __init__(self, demo: DemoUpstream, transport: Http1Transport) -> None:
         self.demo = demo
         self.source = DemoSource(demo)
-        self.http = http
-        self.opened: list[aiohttp.ClientResponse] = []
+        self._transport = transport
 
     def model(self, name: str) -> Model:
         return next(offer.model for offer in self.source.snapshot.offers if offer.model.id == name)
@@ -61,16 +84,22 @@ class Visit:
     async def lease(self, name: str) -> Lease:
         return await self.source.lease(self.model(name))
 
-    async def post(
-        self, name: str, *, stream: bool = False, body: Json | None = None, **more: Any
-    ) -> aiohttp.ClientResponse:
+    async def post(self, name: str, *, stream: bool = False, body: Json | None = None, **more: Any) -> Answer:
         """Ask model `name` the least that its format allows."""
         format_ = name.partition("-")[0]
         asked = {**MINIMAL[format_], "model": name, "stream": stream, **(body or {}), **more}
         headers = {"anthropic-version": "2023-06-01", **(await self.lease(name)).headers}
-        response = await self.http.post(self.demo.base_url + PATHS[format_], json=asked, headers=headers)
-        self.opened.append(response)
-        return response
+        return await self.ask_at(PATHS[format_], asked, headers)
+
+    async def ask_at(
+        self, path: str, body: Json | bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send a request, with GET when there is no body."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+        method = "GET" if body is None else "POST"
+        head = UpstreamHead(method, self.demo.base_url + path, headers or {})
+        deadlines = Deadlines(connect_s=10, headers_s=10)
+        return Answer(await self._transport.open(UpstreamRequest(head, data), deadlines))
 
     async def ask(self, name: str, *turns: Turn, tools: tuple[Tool, ...] = ()) -> Message:
         """Hold a streamed exchange as the gateway would, and return the answer."""
@@ -87,10 +116,10 @@ class Visit:
         out = client.encode_request(Request(dialect="test", model=name, turns=turns, tools=tools), target)
         lease = await self.lease(name)
         headers = {**out.headers, **lease.headers, "content-type": "application/json"}
-        async with self.http.post(lease.base_url + out.path, data=out.body, headers=headers) as response:
-            data = await response.read()
-            assert response.status == 200, data
-            assert response.content_type == "text/event-stream"
+        path = lease.base_url.removeprefix(self.demo.base_url) + out.path
+        answer = await self.ask_at(path, out.body, headers)
+        data = await answer.read()
+        assert (answer.status, answer.content_type) == (200, "text/event-stream"), data
         decoder = client.stream_decoder(target, out.names)
         events = [*decoder.feed(data), *decoder.close()]
         assert check_order(events) is None
@@ -99,13 +128,13 @@ class Visit:
 
 def visit(story: Callable[[Visit], Awaitable[None]]) -> None:
     async def run() -> None:
-        async with DemoUpstream(pace_s=0) as demo, aiohttp.ClientSession() as http:
-            visitor = Visit(demo, http)
+        async with DemoUpstream(pace_s=0) as demo:
+            transport = Http1Transport({})
+            visitor = Visit(demo, transport)
             try:
                 await story(visitor)
             finally:
-                for response in visitor.opened:
-                    response.close()
+                await transport.close()
 
     asyncio.run(asyncio.wait_for(run(), 20))
 
@@ -340,7 +369,7 @@ def test_a_refusal_comes_in_its_vendors_words(
         lease = await demo.lease(f"{format_}-text")
         headers = {"anthropic-version": "2023-06-01", **lease.headers}
         body = {**MINIMAL[format_], "model": name, "stream": stream}
-        response = await demo.http.post(demo.demo.base_url + PATHS[format_], json=body, headers=headers)
+        response = await demo.ask_at(PATHS[format_], body, headers)
         error = CLIENTS[KINDS[format_]].decode_error(
             response.status, dict(response.headers), await response.read()
         )
@@ -375,8 +404,8 @@ def test_a_cut_stream_breaks_off_after_its_first_words(format_: str) -> None:
     async def story(demo: Visit) -> None:
         response = await demo.post(f"{format_}-cut", stream=True)
         data = b""
-        with pytest.raises(aiohttp.ClientPayloadError):
-            async for chunk in response.content.iter_any():
+        with pytest.raises(BrokenStream):
+            while chunk := await response.response.read():
                 data += chunk
         assert b"scripted" in data
         assert isinstance(_events(format_, data)[-1], Failure)
@@ -402,7 +431,7 @@ def test_a_failing_stream_tells_of_its_error_after_its_first_words(format_: str)
 def test_a_cut_plain_answer_is_shorter_than_it_promised(format_: str) -> None:
     async def story(demo: Visit) -> None:
         response = await demo.post(f"{format_}-cut")
-        with pytest.raises(aiohttp.ClientPayloadError):
+        with pytest.raises(BrokenStream):
             await response.read()
 
     visit(story)
@@ -412,14 +441,14 @@ def test_a_cut_plain_answer_is_shorter_than_it_promised(format_: str) -> None:
 def test_a_stalled_answer_begins_and_then_waits_for_its_reader_to_leave(stream: bool) -> None:
     async def story(demo: Visit) -> None:
         response = await demo.post("chat-stall", stream=stream)
-        data = await response.content.readany()
+        data = await response.response.read()
         assert data
         with pytest.raises(TimeoutError):
             # What was on its way is read first; then nothing comes, which only waiting can show.
             async with asyncio.timeout(0.2):
-                while await response.content.readany():
+                while await response.response.read():
                     pass
-        response.close()
+        response.response.abort()
 
     visit(story)
 
@@ -431,7 +460,7 @@ def test_a_stalled_answer_begins_and_then_waits_for_its_reader_to_leave(stream: 
 def test_a_wrong_key_is_refused(format_: str) -> None:
     async def story(demo: Visit) -> None:
         body = {**MINIMAL[format_], "model": f"{format_}-text"}
-        response = await demo.http.post(demo.demo.base_url + PATHS[format_], json=body)
+        response = await demo.ask_at(PATHS[format_], body)
         error = CLIENTS[KINDS[format_]].decode_error(response.status, {}, await response.read())
         assert (error.status, error.kind) == (401, "upstream_auth")
 
@@ -441,8 +470,7 @@ def test_a_wrong_key_is_refused(format_: str) -> None:
 def test_messages_wants_its_version_header() -> None:
     async def story(demo: Visit) -> None:
         lease = await demo.lease("messages-text")
-        url = demo.demo.base_url + PATHS["messages"]
-        response = await demo.http.post(url, json=MINIMAL["messages"], headers=lease.headers)
+        response = await demo.ask_at(PATHS["messages"], MINIMAL["messages"], lease.headers)
         assert response.status == 400
         assert "anthropic-version" in await response.text()
 
@@ -454,8 +482,7 @@ def test_messages_wants_its_version_header() -> None:
 def test_a_body_that_asks_nothing_is_refused(format_: str, body: bytes) -> None:
     async def story(demo: Visit) -> None:
         headers = {"anthropic-version": "1", **(await demo.lease(f"{format_}-text")).headers}
-        url = demo.demo.base_url + PATHS[format_]
-        response = await demo.http.post(url, data=body, headers=headers)
+        response = await demo.ask_at(PATHS[format_], body, headers)
         assert response.status == 400
         assert "error" in await response.json()
 
@@ -471,14 +498,10 @@ def test_tokens_are_counted_as_the_answer_counts_them() -> None:
             "model": "messages-text",
             "tools": [{"name": "f"}],
         }
-        counted = await demo.http.post(
-            f"{demo.demo.base_url}/v1/messages/count_tokens", json=body, headers=headers
-        )
+        counted = await demo.ask_at("/v1/messages/count_tokens", body, headers)
         answered = await (await demo.post("messages-text", body=body)).json()
         assert (await counted.json())["input_tokens"] == answered["usage"]["input_tokens"]
-        wrong = await demo.http.post(
-            f"{demo.demo.base_url}/v1/messages/count_tokens", json={}, headers=headers
-        )
+        wrong = await demo.ask_at("/v1/messages/count_tokens", {}, headers)
         assert wrong.status == 400
 
     visit(story)
@@ -486,10 +509,12 @@ def test_tokens_are_counted_as_the_answer_counts_them() -> None:
 
 def test_models_are_listed_and_other_paths_answered_in_json() -> None:
     async def story(demo: Visit) -> None:
-        listed = await (await demo.http.get(f"{demo.demo.base_url}/v1/models")).json()
+        listed = await (await demo.ask_at("/v1/models")).json()
         assert [each["id"] for each in listed["data"]] == [model.id for model in demo_models("")]
-        unknown = await demo.http.get(f"{demo.demo.base_url}/v2")
+        unknown = await demo.ask_at("/v2")
         assert (unknown.status, unknown.content_type) == (404, "application/json")
+        wrong = await demo.ask_at("/v1/models", {})
+        assert (wrong.status, wrong.content_type) == (405, "application/json")
 
     visit(story)
 

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import (
     NO_NAMES,
     CallIds,
@@ -18,10 +19,11 @@ from pi_model_proxy.dialects.names import (
     wrap_input,
     wrapped_schema,
 )
-from pi_model_proxy.hub import Tool, ToolCallBlock
+from pi_model_proxy.hub import Request, Target, Tool, ToolCallBlock
 
 LEGAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LONG = "mcp.server/" + "tool.with.dots" * 5
+TARGET = Target(provider="acme", model="m", public_model="acme/m", kind="k")
 
 
 def test_vector_107_a_long_dotted_name_becomes_legal_and_is_restored() -> None:
@@ -156,10 +158,14 @@ def test_any_id_becomes_legal_and_short(call_id: str) -> None:
 
 
 def test_of_tools_that_share_a_name_the_last_counts() -> None:
-    tools = [Tool(name="a", description="old"), Tool(name="b"), Tool(name="a", description="new")]
-    assert [(tool.name, tool.description) for tool in distinct_tools(tools)] == [("a", "new"), ("b", None)]
+    old = Tool(name="a", description="old", at="tools[0]")
+    losses = Losses(Request(dialect="d", model=None), TARGET)
+    kept = distinct_tools([old, Tool(name="b"), Tool(name="a", description="new")], losses)
+    assert [(tool.name, tool.description) for tool in kept] == [("a", "new"), ("b", None)]
+    assert losses.paths == ("tools[0]",)
 
 
 def test_tools_of_different_namespaces_are_different_tools() -> None:
     tools = [Tool(name="a"), Tool(name="a", namespace="n")]
-    assert distinct_tools(tools) == tuple(tools)
+    losses = Losses(Request(dialect="d", model=None), TARGET)
+    assert (distinct_tools(tools, losses), losses.paths) == (tuple(tools), ())

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from pi_model_proxy.dialects.base import Facts
 from pi_model_proxy.errors import BrokenStream, GatewayError, UpstreamError, UpstreamTimeout
-from pi_model_proxy.gateway.answer import Pacing, Stream
+from pi_model_proxy.gateway.stream import Pacing, Stream
 from pi_model_proxy.hub import Finish
 
 
@@ -22,6 +22,7 @@ class Upstream:
         self.pieces = list(pieces)
         self.aborted = 0
         self.released = 0
+        self.delivery: asyncio.Task[Any] | None = None
 
     async def read(self) -> bytes:
         piece = self.pieces[0] if self.pieces else b""
@@ -33,11 +34,36 @@ class Upstream:
             self.pieces.pop(0)
         return bytes(piece)
 
+    async def deliver(self, take: Callable[[bytes], bool]) -> bool:
+        self.delivery = asyncio.current_task()
+        while True:
+            try:
+                piece = await self.read()
+            except asyncio.CancelledError:
+                if self.aborted:
+                    raise BrokenStream("aborted") from None
+                raise
+            if not piece:
+                return True
+            if not take(piece):
+                return False
+
     def abort(self) -> None:
         self.aborted += 1
+        if self.delivery is not None and self.delivery is not asyncio.current_task():
+            self.delivery.cancel()  # what waits for the next piece learns of it
 
     def release(self) -> None:
         self.released += 1
+
+    def whole(self) -> bytes | None:
+        return None if self.pieces else b""
+
+    def pause(self) -> None:
+        raise AssertionError("a stream that is to wait is left, not paused")
+
+    def resume(self) -> None:
+        raise AssertionError("what was not paused cannot go on")
 
 
 class Pipe:
@@ -73,19 +99,35 @@ class Diary:
         self.status: int | None = None
         self.said = b""
         self.ended = False
+        self.congested = False
+        self.slow_s: float | None = None
+        self.drained = 0
 
-    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
 
-    async def write(self, data: bytes, *, last: bool = False) -> None:
+    def write(self, data: bytes, *, last: bool = False) -> None:
         assert self.status is not None, "bytes before the status"
         assert not self.ended, "bytes after the end"
         self.said += data
         self.ended = last
+        self.congested = self.slow_s is not None
+
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.start(status, headers)
+        self.write(body, last=True)
+
+    async def drain(self) -> None:
+        await asyncio.sleep(self.slow_s or 0)
+        self.drained += 1
+        self.congested = False
 
 
-def carry(upstream: Upstream, **pacing: Any) -> tuple[Diary, GatewayError | None]:
+def carry(
+    upstream: Upstream, *, slow: bool = False, slow_s: float = 0.0, **pacing: Any
+) -> tuple[Diary, GatewayError | None]:
     diary = Diary()
+    diary.slow_s = slow_s if slow else None
     values: dict[str, Any] = {"silence_s": 0.05, "ping_s": 10.0} | pacing
 
     async def run() -> GatewayError | None:
@@ -144,7 +186,7 @@ def test_silence_in_mid_answer_ends_the_stream_with_an_error() -> None:
     diary, error = carry(upstream)
     assert diary.said.startswith(b"ab<The provider was silent for 0.05 s")
     assert isinstance(error, UpstreamTimeout)
-    assert upstream.aborted == 1
+    assert upstream.aborted
 
 
 def test_a_silent_upstream_keeps_its_caller_alive_with_pings() -> None:
@@ -163,3 +205,16 @@ def test_pings_commit_an_answer_whose_headers_came_but_nothing_else() -> None:
 def test_the_total_limit_ends_an_answer_that_goes_on_and_on() -> None:
     diary, error = carry(Upstream(b"ab", ...), silence_s=10.0, total_until_s=0.0)
     assert b"totalTimeoutMs" in diary.said or isinstance(error, UpstreamTimeout)
+
+
+def test_a_caller_that_does_not_read_is_waited_for_and_nothing_is_lost() -> None:
+    upstream = Upstream(b"a", b"b", b"c.")
+    diary, error = carry(upstream, slow=True)
+    assert (diary.said, diary.ended, error) == (b"abc.", True, None)
+    assert diary.drained == 2
+
+
+def test_waiting_for_a_slow_caller_is_not_the_upstreams_silence() -> None:
+    upstream = Upstream(b"a", b"b.")
+    diary, error = carry(upstream, slow=True, slow_s=0.15)
+    assert (diary.said, error) == (b"ab.", None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pi_model_proxy.hub import Usage
-from pi_model_proxy.ledger import Attempt, Entry, JsonlLog, LogSettings, log_line
+from pi_model_proxy.ledger import Attempt, Entry, JsonlLog, LogFile, LogSettings, log_line
 
 
 def an_entry(request_id: str = "req_1") -> Entry:
@@ -23,7 +23,8 @@ def complaints() -> list[str]:
 @pytest.fixture
 def open_log(tmp_path: Path, complaints: list[str]) -> Callable[..., JsonlLog]:
     def make(path: Path = tmp_path / "logs" / "log.jsonl", *, max_bytes: int = 0, keep: int = 2) -> JsonlLog:
-        return JsonlLog(lambda: LogSettings(path=path, max_bytes=max_bytes, keep=keep), complaints.append)
+        settings = LogSettings(path=path, max_bytes=max_bytes, keep=keep)
+        return JsonlLog(LogFile(lambda: settings, complaints.append))
 
     return make
 

@@ -6,9 +6,10 @@ import pytest
 
 from pi_model_proxy.catalog import Model
 from pi_model_proxy.errors import CredentialError
+from pi_model_proxy.hub import Identity
 from pi_model_proxy.providers import (
     RequestTraits,
-    azure_deployment,
+    account_identity,
     base_url_of,
     copilot_base_url,
     request_headers,
@@ -69,12 +70,28 @@ def test_azure_without_an_address_says_what_to_set(variables: dict[str, str], sa
         base_url_of(model("azure", ""), variables)
 
 
-def test_a_deployment_may_have_another_name_than_its_model() -> None:
-    variables = {"AZURE_OPENAI_DEPLOYMENT_NAME_MAP": "gpt-5 = mine , broken, gpt-6="}
+@pytest.mark.parametrize(
+    ("written", "deployment"),
+    [
+        ("m = mine , broken, n=", "mine"),
+        ("m=", ""),
+        ("m=first,m=second", "second"),
+        ("m=a=b", "a"),
+        ("n=mine", ""),
+        ("", ""),
+    ],
+)
+def test_a_deployment_may_have_another_name_than_its_model(written: str, deployment: str) -> None:
+    variables = {"AZURE_OPENAI_DEPLOYMENT_NAME_MAP": written, "AZURE_OPENAI_API_VERSION": " preview "}
+    identity = Identity(tool_names=("Read",))
+    told = account_identity(identity, model("azure", ""), variables)
+    assert told == Identity(tool_names=("Read",), deployment=deployment, api_version="preview")
 
-    assert azure_deployment("gpt-5", variables) == "mine"
-    assert azure_deployment("gpt-6", variables) == "gpt-6"
-    assert azure_deployment("gpt-5", {}) == "gpt-5"
+
+def test_variables_of_azure_mean_nothing_elsewhere() -> None:
+    variables = {"AZURE_OPENAI_DEPLOYMENT_NAME_MAP": "m=mine", "AZURE_OPENAI_API_VERSION": "preview"}
+    assert account_identity(Identity(), model("openai", ""), variables) == Identity()
+    assert account_identity(Identity(), model("azure", ""), {}) == Identity()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from pi_model_proxy.errors import BadRequest, UnknownModel
-from pi_model_proxy.routing import Directory, near_names
+from pi_model_proxy.routing import Directory
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -77,4 +77,5 @@ def test_strange_names_are_unknown_and_nothing_worse(asked: str) -> None:
 
 
 def test_near_names_look_at_the_id_too() -> None:
-    assert "openai/gpt-6" in near_names("gpt6", [item.ref for item in ITEMS if item.usable])
+    with pytest.raises(UnknownModel, match="openai/gpt-6"):
+        Directory(ITEMS).resolve("gpt6", aliases={}, default=None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvloop
 
-from pi_model_proxy.transport import Deadlines, UpstreamRequest
+from pi_model_proxy.transport import Deadlines, UpstreamHead, UpstreamRequest
 from pi_model_proxy.transport.http1 import Http1Transport
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -99,9 +99,7 @@ def keep_alive(dies_after: int, answer: bytes = OK) -> tuple[Script, list[int]]:
 
 
 def post(url: str, body: bytes = b"{}") -> UpstreamRequest:
-    return UpstreamRequest(
-        method="POST", url=f"{url}/x", headers={"content-type": "application/json"}, body=body
-    )
+    return UpstreamRequest(UpstreamHead("POST", f"{url}/x", {"content-type": "application/json"}), body)
 
 
 async def whole(response: Any) -> bytes:

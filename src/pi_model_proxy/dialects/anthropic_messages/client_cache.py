@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
+from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.hub import CacheMark
 
-__all__ = ["mark_object", "place_marks", "settle_marks"]
+__all__ = ["Marks", "place_marks"]
 
 MAX_MARKS: Final = 4
 MARKABLE: Final = frozenset({"text", "image", "document", "tool_result"})
@@ -20,11 +21,6 @@ _KEY: Final = "cache_control"
 _EPHEMERAL: Final = {"type": "ephemeral"}
 
 Json = dict[str, Any]
-
-
-def mark_object(mark: CacheMark) -> Json:
-    """Return a mark as it is written."""
-    return dict(_EPHEMERAL) if mark.ttl is None else {**_EPHEMERAL, "ttl": mark.ttl}
 
 
 def place_marks(tools: list[Json], system: list[Json], messages: list[Json], quirks: Quirks) -> None:
@@ -39,30 +35,65 @@ def place_marks(tools: list[Json], system: list[Json], messages: list[Json], qui
             content[-1][_KEY] = dict(_EPHEMERAL)
 
 
-def settle_marks(tools: list[Json], system: list[Json], messages: list[Json], quirks: Quirks) -> int:
-    """Bring marks within the rules; return how many had to go.
+class Marks:
+    """The caller's marks in one request: written as they are asked for, brought within the rules at the end."""
 
-    The last four stay (the longest prefixes). A mark of an hour may not follow one of five minutes
-    in the order tools, system, messages: it is shortened.
-    """
-    removed = 0
-    if not quirks.takes_marks_on_tools:
-        removed += sum(tool.pop(_KEY, None) is not None for tool in tools)
-    holders = [holder for holder in (*tools, *system, *_blocks(messages)) if _KEY in holder]
-    for holder in holders[:-MAX_MARKS]:
-        del holder[_KEY]
-        removed += 1
-    short_seen = False
-    for holder in holders[-MAX_MARKS:]:
-        mark = holder[_KEY]
-        if mark.get("ttl") == "1h" and (short_seen or not quirks.takes_long_cache):
-            mark = dict(_EPHEMERAL)
-        elif not quirks.takes_long_cache:
-            mark.pop("ttl", None)
-        short_seen = short_seen or mark.get("ttl") != "1h"
-        holder[_KEY] = mark
-    return removed
+    def __init__(self, quirks: Quirks, losses: Losses) -> None:
+        self._quirks = quirks
+        self._losses = losses
+        self._written: dict[int, tuple[Json, CacheMark, str]] = {}
+        """By the identity of the written object, which is kept here: the mark, and where its element stands."""
+
+    def write(self, holder: Json, mark: CacheMark | None, at: str) -> Json:
+        """Return `holder` with `mark`, if there is one; `at` is the element's JSON path."""
+        if mark is None:
+            return holder
+        written = dict(_EPHEMERAL) if mark.ttl is None else {**_EPHEMERAL, "ttl": mark.ttl}
+        self._written[id(written)] = (written, mark, at)
+        return {**holder, _KEY: written}
+
+    def lose(self, mark: CacheMark | None, at: str) -> None:
+        """List a mark that has nothing to stand on."""
+        self._losses.mark(mark, at)
+
+    def settle(self, tools: list[Json], system: list[Json], messages: list[Json]) -> None:
+        """Bring all marks within the rules and list what that costs.
+
+        The last four stay (the longest prefixes). A mark of an hour may not follow one of five
+        minutes in the order tools, system, messages: it is shortened.
+        """
+        if not self._quirks.takes_marks_on_tools:
+            self._remove([tool for tool in tools if _KEY in tool])
+        holders = [holder for holder in (*tools, *system, *_blocks(messages)) if _KEY in holder]
+        self._remove(holders[:-MAX_MARKS])
+        short_seen = False
+        for holder in holders[-MAX_MARKS:]:
+            mark = holder[_KEY]
+            if mark.get("ttl") == "1h" and (short_seen or not self._quirks.takes_long_cache):
+                self._shorten(holder)
+            elif not self._quirks.takes_long_cache:
+                mark.pop("ttl", None)
+            short_seen = short_seen or holder[_KEY].get("ttl") != "1h"
+
+    def _remove(self, holders: list[Json]) -> None:
+        for holder in holders:
+            _, mark, at = self._written.get(id(holder.pop(_KEY)), (None, None, ""))
+            self._losses.mark(mark, at, why="the provider takes fewer marks")
+
+    def _shorten(self, holder: Json) -> None:
+        _, mark, _ = self._written.get(id(holder[_KEY]), (None, None, ""))
+        holder[_KEY] = dict(_EPHEMERAL)
+        if mark is not None:
+            self._losses.path(f"{mark.at or _KEY}.ttl", why="an hour's mark cannot stand here")
 
 
 def _blocks(messages: list[Json]) -> list[Json]:
-    return [block for message in messages for block in message["content"]]
+    """Return every block, in the order of the prompt: what is inside a tool's result comes before its end."""
+    blocks: list[Json] = []
+    for message in messages:
+        for block in message["content"]:
+            inner = block.get("content")
+            if isinstance(inner, list):
+                blocks += [part for part in inner if isinstance(part, dict)]
+            blocks.append(block)
+    return blocks

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from pi_model_proxy.dialects.anthropic_messages.answer_parts import input_object
-from pi_model_proxy.dialects.anthropic_messages.client_cache import mark_object
+from pi_model_proxy.dialects.anthropic_messages.client_cache import Marks
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, wrap_input
 from pi_model_proxy.dialects.surrogates import clean_json, clean_text
@@ -51,18 +51,22 @@ _object_decoder = msgspec.json.Decoder(dict[str, Any])
 class ContentWriter:
     """Writes turns; what cannot be said is listed in `losses` or refused."""
 
-    def __init__(self, names: ToolNames, losses: Losses) -> None:
+    def __init__(self, names: ToolNames, losses: Losses, marks: Marks) -> None:
         self._names = names
         self._losses = losses
+        self._marks = marks
 
     def system(self, instructions: Iterable[TextBlock]) -> list[Json]:
         """Return the system blocks; a mark on an empty one moves to the block before it."""
         blocks: list[Json] = []
         for block in instructions:
             if block.text.strip():
-                blocks.append(_marked({"type": "text", "text": clean_text(block.text)}, block.cache))
-            elif block.cache is not None and blocks:
-                blocks[-1].setdefault("cache_control", mark_object(block.cache))
+                written = {"type": "text", "text": clean_text(block.text)}
+                blocks.append(self._marks.write(written, block.cache, block.at))
+            elif blocks and "cache_control" not in blocks[-1]:
+                blocks[-1] = self._marks.write(blocks[-1], block.cache, block.at)
+            elif not blocks:
+                self._marks.lose(block.cache, block.at)
         return blocks
 
     def messages(self, turns: Iterable[Turn]) -> list[Json]:
@@ -89,8 +93,8 @@ class ContentWriter:
         return _begun_by_user(messages)
 
     def _block(self, block: Block) -> list[Json]:
-        """Return what a block becomes: one block, or none."""
-        written: Json | None = None
+        """Return what a block becomes."""
+        written: Json = {}
         mark: CacheMark | None = None
         match block:
             case TextBlock(text=text, cache=mark):
@@ -98,7 +102,7 @@ class ContentWriter:
             case RefusalBlock(text=text):
                 written = {"type": "text", "text": text}
             case ImageBlock(cache=mark):
-                written = {"type": "image", "source": self._image_source(block)}
+                written = self._image(block)
             case DocumentBlock(cache=mark):
                 written = self._document(block)
             case ReasoningBlock():
@@ -111,7 +115,7 @@ class ContentWriter:
                 written = clean_json(_object_decoder.decode(data))
             case _:
                 self._losses.refuse(block.at, why="the provider takes no audio")
-        return [] if written is None else [_marked(written, mark)]
+        return [self._marks.write(written, mark, block.at)]
 
     def _call(self, block: ToolCallBlock) -> Json:
         arguments = wrap_input(block.arguments) if block.custom else block.arguments
@@ -132,6 +136,11 @@ class ContentWriter:
         if block.is_error:
             written["is_error"] = True
         return written
+
+    def _image(self, block: ImageBlock) -> Json:
+        if block.detail not in {None, "auto"}:
+            self._losses.member(block.at, "image.detail", why="the provider looks at every picture alike")
+        return {"type": "image", "source": self._image_source(block)}
 
     def _image_source(self, block: ImageBlock) -> Json:
         if not isinstance(block.source, DataSource):
@@ -191,10 +200,6 @@ def _thinking(block: ReasoningBlock) -> Json:
         "thinking": block.text,
         "signature": opaque.data if opaque is not None else "",
     }
-
-
-def _marked(block: Json, mark: CacheMark | None) -> Json:
-    return block if mark is None else {**block, "cache_control": mark_object(mark)}
 
 
 def _begun_by_user(messages: list[Json]) -> list[Json]:

@@ -19,27 +19,32 @@ from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream, UpstreamError
 from pi_model_proxy.hub import Event, Failure, Start, Usage, UsageUpdate
 
-__all__ = ["WholeMessage", "decode_message", "read_message"]
+__all__ = ["MessageEnds", "WholeMessage", "decode_message", "read_message"]
 
 
-class WholeMessage(msgspec.Struct):
-    """A `message` object; everything optional, so that a foreign object can be told from a broken one."""
+class MessageEnds(msgspec.Struct):
+    """A `message` object without its content; everything optional, so that a foreign object can be told from a broken one."""
 
     type: str | None = None
     id: str | None = None
     model: str | None = None
-    content: list[msgspec.Raw] | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: StopDetails | None = None
     usage: UsageReport | None = None
-    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def detail(self) -> str | None:
         """Why the model declined, when it says so."""
         details = self.stop_details
         return None if details is None else details.explanation or details.category
+
+
+class WholeMessage(MessageEnds):
+    """A `message` object."""
+
+    content: list[msgspec.Raw] | None = None
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _message_decoder = msgspec.json.Decoder(WholeMessage)

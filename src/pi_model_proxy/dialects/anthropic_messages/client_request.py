@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from pi_model_proxy.dialects.anthropic_messages.client_cache import mark_object, place_marks, settle_marks
+from pi_model_proxy.dialects.anthropic_messages.client_cache import Marks, place_marks
 from pi_model_proxy.dialects.anthropic_messages.client_content import ContentWriter
 from pi_model_proxy.dialects.anthropic_messages.client_thinking import (
     Limit,
@@ -41,8 +41,9 @@ from pi_model_proxy.dialects.history import HistoryRules, repair_history
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, distinct_tools
 from pi_model_proxy.dialects.reasoning import choose_level, is_wish_lost
+from pi_model_proxy.dialects.sessions import session_of
 from pi_model_proxy.errors import BadRequest
-from pi_model_proxy.hub import ReasoningBlock, Request, Target, TextBlock, Tool, Turn
+from pi_model_proxy.hub import OutputFormat, ReasoningBlock, Request, Target, TextBlock, Tool, Turn
 from pi_model_proxy.wire import compact_json
 
 __all__ = ["MAX_NAME_LENGTH", "encode_request"]
@@ -79,9 +80,10 @@ class _RequestWriter:
         self._target = target
         self._quirks = quirks_of(target.compat)
         self._losses = Losses(request, target)
-        self._tools = distinct_tools(request.tools)
+        self._marks = Marks(self._quirks, self._losses)
+        self._tools = distinct_tools(request.tools, self._losses)
         self._names = ToolNames(self._tools, max_length=MAX_NAME_LENGTH, casing=target.identity.tool_names)
-        self._content = ContentWriter(self._names, self._losses)
+        self._content = ContentWriter(self._names, self._losses, self._marks)
 
     def outgoing(self) -> Outgoing:
         request, target = self._request, self._target
@@ -118,7 +120,8 @@ class _RequestWriter:
         self._list_the_rest()
         for name in target.identity.omitted_fields & body.keys():
             del body[name]
-            self._losses.path(name, why="the login's backend refuses it")
+            if self._is_asked(hub_field := _HUB_FIELDS.get(name, name)):
+                self._losses.field(hub_field)
         headers = request_headers(
             self._quirks, has_tools=bool(tools), has_budget="budget_tokens" in (plan.thinking or {})
         )
@@ -164,14 +167,12 @@ class _RequestWriter:
         self, tools: list[Json], system: list[Json], messages: list[Json], *, chosen: list[Tool]
     ) -> None:
         """Write the caller's marks on tools, or place pi's where the caller's dialect has none."""
-        for tool, written in zip(chosen, tools, strict=True):
-            if tool.cache is not None:
-                written["cache_control"] = mark_object(tool.cache)
+        for place, tool in enumerate(chosen):
+            tools[place] = self._marks.write(tools[place], tool.cache, tool.at)
         speaks_for_itself = self._request.dialect == DIALECT or _has_marks([*tools, *system, *messages])
         if self._target.auto_cache and not speaks_for_itself:
             place_marks(tools, system, messages, self._quirks)
-        if settle_marks(tools, system, messages, self._quirks):
-            self._losses.path("cache_control", why="the provider takes fewer marks")
+        self._marks.settle(tools, system, messages)
 
     def _write_tools(self, chosen: list[Tool]) -> list[Json]:
         written: list[Json] = []
@@ -202,8 +203,10 @@ class _RequestWriter:
         hidden = wish is not None and wish.visible == "none"
         display: Literal["summarized", "omitted"] = "omitted" if hidden else "summarized"
         plan = plan_thinking(level, self._target, self._quirks, limit=limit, display=display)
-        if is_wish_lost(wish, level) or plan.lost or (level is not None and level.clamped):
-            self._losses.field("reasoning")
+        if is_wish_lost(wish, level) or plan.lost:
+            self._losses.wish()
+        elif level is not None and level.clamped:
+            self._losses.level()
         if not plan.on:
             return plan, choice
         demanded = choice["type"] if choice is not None else "auto"
@@ -213,11 +216,18 @@ class _RequestWriter:
         is_prefill = messages[-1]["role"] == "assistant"
         stuck = not self._quirks.thinks_adaptively and tool_loop_lacks_thinking(messages)
         if demanded == "tool" or is_prefill or stuck:
-            self._losses.field("reasoning")
+            self._losses.wish()
             return no_thinking(self._target, limit), choice
         return plan, choice
 
     # Single fields.
+
+    def _is_asked(self, hub_field: str) -> bool:
+        """Tell whether the caller said anything about a field of the hub request, `sampling.top_k` and the like."""
+        value: Any = self._request
+        for name in hub_field.split("."):
+            value = getattr(value, name, None)
+        return value not in (None, False, (), {})
 
     def _output_config(self, plan: ThinkingPlan) -> Json:
         config: Json = {} if plan.effort is None else {"effort": plan.effort}
@@ -225,9 +235,19 @@ class _RequestWriter:
         if wanted is not None and wanted.kind == "schema":
             schema, changed = enforceable_schema(wanted.schema or {})
             if changed:
-                self._losses.field("output")
-            config["format"] = {"type": "json_schema", "schema": schema}
+                self._losses.field("output.schema")
+            if wanted.strict is False:
+                self._losses.field("output.strict")  # this format always enforces
+            config["format"] = {"type": "json_schema", "schema": self._named(schema, wanted)}
         return config
+
+    def _named(self, schema: Json, wanted: OutputFormat) -> Json:
+        """Return the schema with what its format was called: here it has no other place to say it."""
+        for field, keyword in (("description", "description"), ("name", "title")):
+            said = getattr(wanted, field)
+            if said and schema.setdefault(keyword, said) != said:
+                self._losses.field(f"output.{field}")
+        return schema
 
     def _stop(self) -> list[str]:
         stop = [text for text in self._request.stop if text.strip()]
@@ -272,11 +292,11 @@ class _RequestWriter:
 
     def _session_header(self) -> dict[str, str]:
         """Return the header that keeps a session on one machine, where the provider wants it."""
-        key = self._request.cache_key
-        if not key or not self._quirks.wants_session_header or not key.isascii() or not key.isprintable():
+        session = session_of(self._request) if self._quirks.wants_session_header else ""
+        if not session:
             return {}
         name = "x-session-id" if self._quirks.session_format == "openrouter" else "x-session-affinity"
-        return {name: key}
+        return {name: session}
 
     def _list_the_rest(self) -> None:
         """List every wish this format has no word for; values that change nothing are no wish."""
@@ -300,6 +320,16 @@ class _RequestWriter:
             self._losses.path(name)
 
 
+_HUB_FIELDS: Final = {
+    "max_tokens": "max_output",
+    "stop_sequences": "stop",
+    "output_config": "output",
+    "thinking": "reasoning",
+    "metadata": "end_user",
+    "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p",
+    "top_k": "sampling.top_k",
+}
 _TIERS: Final = {"auto": "auto", "default": "standard_only"}
 _NEUTRAL: Final = {"temperature": 1, "top_p": 1}
 """Values that ask for what happens anyway."""

@@ -63,14 +63,16 @@ def write_tool(
         written["description"] = clean_text(tool.description)
     if quirks.streams_arguments_eagerly:
         written["eager_input_streaming"] = True
-    schema = wrapped_schema() if tool.kind == "custom" else rooted_schema(tool.schema)
+    schema, changed = (wrapped_schema(), False) if tool.kind == "custom" else rooted_schema(tool.schema)
     if tool.kind == "custom" and tool.grammar is not None:
-        losses.path(f"{tool.at}.format" if tool.at else "format", why="the provider knows no grammars")
+        losses.of_tool(tool, "grammar", why="the provider knows no grammars")
+    if changed:
+        losses.of_tool(tool, "schema", why="the provider takes no alternatives at a schema's root")
     if tool.strict:
         if quirks.takes_strict_tools and strict_left > 0 and is_strict_schema(schema):
             written["strict"] = True
         else:
-            losses.path(f"{tool.at}.strict" if tool.at else "strict", why="the schema cannot be enforced")
+            losses.of_tool(tool, "strict", why="the schema cannot be enforced")
     written["input_schema"] = schema
     return written
 

@@ -6,7 +6,7 @@ Sources: dialects.md §1.1 AM, §1.2 (last row: betas); pi 1.5.2 `dist/api/anthr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
@@ -40,15 +40,14 @@ def request_headers(quirks: Quirks, *, has_tools: bool, has_budget: bool) -> dic
     return _headers(VERSION, betas)
 
 
-def relayed_headers(
-    headers: Mapping[str, str], *, by_vendor: bool, needed: Iterable[str] = ()
-) -> tuple[dict[str, str], bool]:
-    """Return the caller's own headers of the format, with what we need added, and whether a beta had to go."""
-    asked = joined(headers.get("anthropic-beta", ""))
-    kept = [beta for beta in asked if by_vendor or beta.startswith(UNDERSTOOD_ELSEWHERE)]
-    betas = list(dict.fromkeys([*kept, *needed]))
+def relayed_headers(headers: Mapping[str, str], *, by_vendor: bool) -> tuple[dict[str, str], bool]:
+    """Return the caller's own headers of the format, and whether a beta had to go."""
     version = headers.get("anthropic-version", "").strip() or VERSION
-    return _headers(version, betas), len(kept) < len(asked)
+    if "anthropic-beta" not in headers:
+        return {"anthropic-version": version}, False
+    asked = joined(headers["anthropic-beta"])
+    kept = [beta for beta in asked if by_vendor or beta.startswith(UNDERSTOOD_ELSEWHERE)]
+    return _headers(version, kept), len(kept) < len(asked)
 
 
 def joined(header: str) -> list[str]:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from pi_model_proxy.dialects.anthropic_messages import relay_request
-from pi_model_proxy.dialects.anthropic_messages.relay_stream import MessagesPipe, relay_message
+from pi_model_proxy.dialects.anthropic_messages.relay_answer import relay_message
+from pi_model_proxy.dialects.anthropic_messages.relay_kept import kept_request
+from pi_model_proxy.dialects.anthropic_messages.relay_stream import MessagesPipe
 from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
-from pi_model_proxy.dialects.base import AnswerContext, Facts, Outgoing, Pipe
+from pi_model_proxy.dialects.base import AnswerContext, Facts, Outgoing, Peek, Pipe
+from pi_model_proxy.dialects.peeking import peek_request
 from pi_model_proxy.hub import Target
 
 __all__ = ["RELAY", "MessagesRelay"]
@@ -19,9 +22,18 @@ class MessagesRelay:
 
     dialect: str = DIALECT
 
-    def encode_request(self, body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
+    def suits(self, body: bytes, target: Target) -> bool:
+        """See `Relay.suits`: always."""
+        del body, target
+        return True
+
+    def encode_request(
+        self, body: bytes, target: Target, headers: Mapping[str, str], peek: Peek | None = None
+    ) -> Outgoing:
         """See `Relay.encode_request`."""
-        return relay_request.encode_request(body, target, headers)
+        members = peek_request(body, usage_on_demand=False).members if peek is None else peek.members
+        kept = kept_request(body, members, target, headers) if members is not None else None
+        return relay_request.encode_request(body, target, headers) if kept is None else kept
 
     def encode_count(self, body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
         """Return the caller's body as a request for a count of its input tokens.

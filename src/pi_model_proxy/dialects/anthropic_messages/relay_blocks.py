@@ -18,12 +18,11 @@ from pi_model_proxy.dialects.names import ToolNames
 from pi_model_proxy.hub import Target
 from pi_model_proxy.wire import compact_json, edit_object, raw_object
 
-__all__ = ["BlockSurgeon"]
+__all__ = ["BlockSurgeon", "Suspicions"]
 
 _BLANK_TEXT: Final = re.compile(rb'"text"\s*:\s*"(?:\s|\\[nrt])*"')
-_EMPTY_SIGNATURE: Final = re.compile(rb'"signature"\s*:\s*""')
 _MARKABLE: Final = frozenset({"text", "image", "document", "tool_use", "tool_result"})
-_ENVELOPE: Final = ENVELOPE.encode()
+_MARK: Final = b'cache_control"'
 
 
 class _Mark(msgspec.Struct):
@@ -43,6 +42,38 @@ _block_decoder = msgspec.json.Decoder(_Block)
 _mark_decoder = msgspec.json.Decoder(_Mark | None)
 
 
+class Suspicions:
+    """What in JSON text is a sign that a block may have to change before one target takes it."""
+
+    __slots__ = ("_signs", "_signs_or_mark")
+
+    def __init__(self, target: Target, quirks: Quirks, *more: bytes) -> None:
+        """Gather the signs; `more` are the caller's own, as patterns of what follows a quote."""
+        signs = [re.escape(ENVELOPE.encode()), *more]
+        if not target.hosted_by_vendor:
+            signs.append(b'scope"')
+        if not quirks.takes_empty_signatures:
+            signs.append(rb'signature"\s*:\s*""')
+        if target.identity.tool_names:
+            signs.append(b'tool_use"')
+        self._signs = _one_of(*signs)
+        self._signs_or_mark = _one_of(*signs, _MARK)
+
+    def arise(self, text: bytes) -> bool:
+        """Tell, by one look at JSON text where nothing is suspicious, whether something in it may have to change."""
+        found = self._signs_or_mark.search(text)
+        if found is None:
+            return False
+        if not found[0].endswith(_MARK):
+            return True
+        return _BLANK_TEXT.search(text) is not None or self._signs.search(text) is not None
+
+
+def _one_of(*signs: bytes) -> re.Pattern[bytes]:
+    """Return a pattern for JSON strings or names that begin so; one quote before them all makes it quick."""
+    return re.compile(b'"(?:' + b"|".join(signs) + b")")
+
+
 class BlockSurgeon:
     """Edits blocks for one request to one target."""
 
@@ -52,17 +83,7 @@ class BlockSurgeon:
         self._names = names
         self._losses = losses
         self._cased = frozenset(name.lower() for name in target.identity.tool_names)
-        self.removed_thinking = False
-
-    def is_needed(self, text: bytes) -> bool:
-        """Tell, by cheap looks at JSON text, whether something in it may have to change."""
-        return (
-            (not self._by_vendor and b'"scope"' in text)
-            or _ENVELOPE in text
-            or (b'"cache_control"' in text and _BLANK_TEXT.search(text) is not None)
-            or (not self._quirks.takes_empty_signatures and _EMPTY_SIGNATURE.search(text) is not None)
-            or (bool(self._cased) and b'"tool_use"' in text)
-        )
+        self.is_needed: Final = Suspicions(target, quirks).arise
 
     def blocks(self, raws: list[bytes], at: str, before: list[bytes]) -> list[bytes]:
         """Return the blocks that stay, edited where they must be.
@@ -94,7 +115,6 @@ class BlockSurgeon:
             token = (block.signature if block.type == "thinking" else block.data) or ""
             empty = not token and not self._quirks.takes_empty_signatures
             if empty or is_envelope(token):
-                self.removed_thinking = True
                 self._losses.path(at, why="thinking that another provider made")
                 return None
             return raw
@@ -115,7 +135,8 @@ class BlockSurgeon:
     def _renamed(self, raw: bytes, block: _Block) -> bytes:
         if block.name is None or block.name.lower() not in self._cased:
             return raw
-        return edit_object(raw_object(raw), put={"name": compact_json(self._names.wire(block.name))})
+        name = self._names.wire(block.name)
+        return raw if name == block.name else edit_object(raw_object(raw), put={"name": compact_json(name)})
 
     def _with_plain_mark(self, raw: bytes, block: _Block) -> bytes:
         if not isinstance(block.cache_control, msgspec.Raw):

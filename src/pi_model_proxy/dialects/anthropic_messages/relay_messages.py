@@ -16,9 +16,11 @@ from pi_model_proxy.dialects.anthropic_messages.relay_blocks import BlockSurgeon
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.wire import compact_json, edit_object, join_array, raw_array, raw_object
 
-__all__ = ["block_types", "settle_messages"]
+__all__ = ["INSTRUCTION", "loop_in_progress", "settle_messages"]
 
-_SYSTEM_ROLE: Final = re.compile(rb'"role"\s*:\s*"system"')
+INSTRUCTION: Final = rb'role"\s*:\s*"system"'
+"""What follows a quote where a message is an instruction in mid-conversation."""
+_INSTRUCTION_ROLE: Final = re.compile(b'"' + INSTRUCTION)
 
 
 class _Message(msgspec.Struct):
@@ -62,7 +64,7 @@ class _Parts:
 
 def settle_messages(raw: bytes, surgeon: BlockSurgeon, quirks: Quirks, losses: Losses) -> bytes:
     """Return `messages` as the upstream takes them; the very same object when nothing had to change."""
-    folds = not quirks.takes_mid_instructions and _SYSTEM_ROLE.search(raw) is not None
+    folds = not quirks.takes_mid_instructions and _INSTRUCTION_ROLE.search(raw) is not None
     if not folds and not surgeon.is_needed(raw):
         return raw
     settled: list[_Parts] = []
@@ -129,10 +131,31 @@ def _user_message(blocks: list[bytes]) -> _Parts:
     return _Parts(b'{"role":"user","content":' + join_array(blocks) + b"}")
 
 
-def block_types(raw: bytes) -> list[dict[str, Any]]:
-    """Return messages with nothing but roles and block types, for rules about their order."""
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+class _Shape(msgspec.Struct):
+    role: str = ""
+    content: list[_Typed] | str | None = None
+
+
+_read_shape: Final = msgspec.json.Decoder(_Shape).decode
+_read_texts: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def loop_in_progress(raw: bytes | msgspec.Raw) -> list[dict[str, Any]]:
+    """Return the messages from the last prompt on, with nothing but roles and block types, for rules about their order.
+
+    Raises:
+        msgspec.DecodeError: not an array, or one of these is no message.
+    """
     shapes: list[dict[str, Any]] = []
-    for text in raw_array(raw):
-        message = _Parts(text)
-        shapes.append({"role": message.role, "content": [{"type": each} for each in message.types()]})
-    return shapes
+    for text in reversed(_read_texts(raw)):
+        shape = _read_shape(text)
+        content = shape.content or ()
+        types = ["text"] if isinstance(content, str) else [block.type for block in content]
+        shapes.append({"role": shape.role, "content": [{"type": each} for each in types]})
+        if shape.role == "user" and "tool_result" not in types:
+            break
+    return shapes[::-1]

@@ -18,7 +18,6 @@ from pi_model_proxy.dialects.anthropic_messages.headers import (
     relayed_headers,
 )
 from pi_model_proxy.dialects.anthropic_messages.quirks import quirks_of
-from pi_model_proxy.dialects.anthropic_messages.reading import raw_members
 from pi_model_proxy.dialects.anthropic_messages.relay_blocks import BlockSurgeon
 from pi_model_proxy.dialects.anthropic_messages.relay_messages import settle_messages
 from pi_model_proxy.dialects.anthropic_messages.relay_thinking import settle_sampling, settle_thinking
@@ -26,6 +25,7 @@ from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
 from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.dialects.losses import STEERING_FIELDS, Losses
 from pi_model_proxy.dialects.names import ToolNames
+from pi_model_proxy.dialects.reading import raw_members
 from pi_model_proxy.errors import BadRequest, ThreadNotFound
 from pi_model_proxy.hub import Request, Target, Tool
 from pi_model_proxy.wire import compact_json, edit_object, join_array, raw_array

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from pi_model_proxy.dialects.anthropic_messages.client_message import read_message
 from pi_model_proxy.dialects.anthropic_messages.client_stream import CUT_SHORT
+from pi_model_proxy.dialects.anthropic_messages.relay_answer import read_named, renamed_call
 from pi_model_proxy.dialects.anthropic_messages.server_stream import PING_FRAME, error_frame
 from pi_model_proxy.dialects.anthropic_messages.stop_reasons import finish_of
 from pi_model_proxy.dialects.anthropic_messages.stream_events import FAMILY, StreamEvent, read_event
@@ -21,7 +21,7 @@ from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.errors import error_from_payload
 from pi_model_proxy.dialects.names import ToolNames
 from pi_model_proxy.dialects.surrogates import mend_body
-from pi_model_proxy.errors import BrokenStream, GatewayError, UpstreamError
+from pi_model_proxy.errors import BrokenStream, GatewayError
 from pi_model_proxy.wire import (
     Frame,
     FrameDecoder,
@@ -29,31 +29,29 @@ from pi_model_proxy.wire import (
     edit_object,
     encode_frame,
     escape_separators,
-    join_array,
-    raw_array,
+    members_of,
+    object_of,
     raw_object,
 )
 
-__all__ = ["MessagesPipe", "relay_message"]
+__all__ = ["MessagesPipe"]
 
 _COUNTS: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
 _NULL: Final = b"null"
+_NO_USAGE: Final = msgspec.Raw(_NULL)
+_ZERO: Final = msgspec.Raw(b"0")
 _END_MARK: Final = b"[DONE]"
+_BRACE, _END_BRACE = b"{}"
+_DELTA_HEAD: Final = b"event: content_block_delta\ndata: "
 
 
-class _Block(msgspec.Struct):
-    type: str = ""
-    name: str | None = None
-
-
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     """A delta event, checked to be JSON and otherwise not looked into."""
 
     index: int
 
 
-_delta_decoder = msgspec.json.Decoder(_Delta)
-_block_decoder = msgspec.json.Decoder(_Block)
+_read_delta: Final = msgspec.json.Decoder(_Delta).decode
 
 
 class MessagesPipe:
@@ -62,6 +60,7 @@ class MessagesPipe:
     def __init__(self, context: AnswerContext, names: ToolNames) -> None:
         self.facts = Facts()
         self._context = context
+        self._model = msgspec.Raw(compact_json(context.model))
         self._names = names
         self._frames = FrameDecoder()
         self._tally = UsageTally()
@@ -72,7 +71,7 @@ class MessagesPipe:
 
     def feed(self, chunk: bytes) -> bytes:
         """See `Pipe.feed`."""
-        if self._over:
+        if self.facts.done or self.facts.failure is not None:
             return b""
         try:
             frames = self._frames.feed(chunk)
@@ -106,6 +105,12 @@ class MessagesPipe:
         out: list[bytes] = []
         try:
             for frame in frames:
+                if frame.event == "content_block_delta" and self.facts.began:
+                    data = frame.data
+                    if data and data[0] == _BRACE and data[-1] == _END_BRACE:
+                        # By far the most events; nothing in them concerns us but that they are whole.
+                        out.append(_DELTA_HEAD + escape_separators(_checked(data)) + b"\n\n")
+                        continue
                 out.append(self._frame(frame))
                 if self._over:
                     break
@@ -117,15 +122,6 @@ class MessagesPipe:
 
     def _frame(self, frame: Frame) -> bytes:
         data = frame.data
-        if (
-            self.facts.began
-            and frame.event == "content_block_delta"
-            and data[:1] == b"{"
-            and data[-1:] == b"}"
-        ):
-            # By far the most events; nothing in them concerns us but that they are whole.
-            data = _checked(data)
-            return encode_frame(escape_separators(data), event=b"content_block_delta")
         if not data or data == _END_MARK:
             return b""
         event = read_event(frame)
@@ -149,13 +145,14 @@ class MessagesPipe:
         self.facts.began = True
         self.facts.upstream_id, self.facts.upstream_model = event.message.id or "", event.message.model or ""
         self.facts.usage = self._tally.take(event.message.usage)
-        members = raw_object(mend_body(data))
-        message = raw_object(members["message"])
-        put = {"model": compact_json(self._context.model), "usage": _whole_usage(message.get("usage", _NULL))}
+        members = members_of(mend_body(data))
+        message = members_of(members["message"])
+        message["model"] = self._model
+        message["usage"] = _whole_usage(message.get("usage", _NO_USAGE))
         if not event.message.id:
-            put["id"] = compact_json(f"msg_{self._context.answer_id}")
-        members["message"] = edit_object(message, put=put)
-        return encode_frame(escape_separators(edit_object(members, put={})), event=b"message_start")
+            message["id"] = msgspec.Raw(compact_json(f"msg_{self._context.answer_id}"))
+        members["message"] = msgspec.Raw(object_of(message))
+        return encode_frame(escape_separators(object_of(members)), event=b"message_start")
 
     def _settled(self, name: str, event: StreamEvent, data: bytes) -> bytes:
         """Return an event's data, with what SDKs need put in, and note what it says."""
@@ -167,9 +164,9 @@ class MessagesPipe:
             case "message_stop":
                 self._note_stop()
             case "content_block_start" if event.content_block:
-                block = _block_decoder.decode(event.content_block)
+                block = read_named(event.content_block)
                 self._called = self._called or block.type == "tool_use"
-                renamed = _renamed(bytes(event.content_block), block, self._names)
+                renamed = renamed_call(bytes(event.content_block), block, self._names)
                 return (
                     data if renamed is None else edit_object(raw_object(data), put={"content_block": renamed})
                 )
@@ -196,17 +193,20 @@ class MessagesPipe:
 def _checked(data: bytes) -> bytes:
     """Return a delta's JSON when it is some; halves of characters, which are refused, are mended."""
     try:
-        _delta_decoder.decode(data)
+        _read_delta(data)
     except msgspec.DecodeError:
         data = mend_body(data)
-        _delta_decoder.decode(data)
+        _read_delta(data)
     return data
 
 
-def _whole_usage(raw: bytes) -> bytes:
+def _whole_usage(raw: msgspec.Raw) -> msgspec.Raw:
     """Return `usage` with all four counts; Claude Code breaks where one is missing (BerriAI/litellm#24176)."""
-    usage = {} if raw == _NULL else raw_object(raw)
-    return edit_object(usage, put={name: b"0" for name in _COUNTS if usage.get(name, _NULL) == _NULL})
+    usage = {} if raw == _NO_USAGE else members_of(raw)
+    for name in _COUNTS:
+        if usage.get(name, _NO_USAGE) == _NO_USAGE:
+            usage[name] = _ZERO
+    return msgspec.Raw(object_of(usage))
 
 
 def _whole_delta(data: bytes) -> bytes:
@@ -220,45 +220,3 @@ def _whole_delta(data: bytes) -> bytes:
     return edit_object(
         members, put={"delta": edit_object(delta, put={}), "usage": edit_object(usage, put={})}
     )
-
-
-def _renamed(raw: bytes, block: _Block, names: ToolNames) -> bytes | None:
-    """Return a call's block under the caller's own name of the tool; None when that is the one it has."""
-    if block.type != "tool_use" or block.name is None:
-        return None
-    original = names.original(block.name)
-    return (
-        None if original == block.name else edit_object(raw_object(raw), put={"name": compact_json(original)})
-    )
-
-
-def relay_message(body: bytes, context: AnswerContext, names: ToolNames) -> tuple[bytes, Facts]:
-    """Return a plain answer under the caller's model and tool names, and what it says."""
-    message = read_message(body)
-    if isinstance(message, UpstreamError):
-        return b"", Facts(failure=message)
-    try:
-        members = raw_object(mend_body(body))
-        blocks = raw_array(members["content"])
-        kinds = [_block_decoder.decode(block) for block in blocks]
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        return b"", Facts(
-            failure=BrokenStream(f"The provider's answer holds a content block that is none ({error}).")
-        )
-    renamed = [_renamed(raw, kind, names) for raw, kind in zip(blocks, kinds, strict=True)]
-    put = {"model": compact_json(context.model)}
-    if any(each is not None for each in renamed):
-        put["content"] = join_array(new or old for new, old in zip(renamed, blocks, strict=True))
-    called = any(kind.type == "tool_use" for kind in kinds)
-    finish = finish_of(
-        message.stop_reason or "", called=called, stop_sequence=message.stop_sequence, detail=message.detail
-    )
-    facts = Facts(
-        began=True,
-        done=True,
-        finish=finish,
-        usage=UsageTally().take(message.usage),
-        upstream_model=message.model or "",
-        upstream_id=message.id or "",
-    )
-    return edit_object(members, put=put), facts

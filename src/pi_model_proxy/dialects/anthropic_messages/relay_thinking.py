@@ -8,6 +8,7 @@ Sources: dialects.md §1.3; clients.md §3; pi.md §6.2, §6.3.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -20,17 +21,17 @@ from pi_model_proxy.dialects.anthropic_messages.client_thinking import (
     tool_loop_lacks_thinking,
 )
 from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
-from pi_model_proxy.dialects.anthropic_messages.reading import decode
-from pi_model_proxy.dialects.anthropic_messages.relay_messages import block_types
+from pi_model_proxy.dialects.anthropic_messages.relay_messages import loop_in_progress
 from pi_model_proxy.dialects.losses import Losses
+from pi_model_proxy.dialects.reading import decode
 from pi_model_proxy.dialects.reasoning import LevelChoice, choose_level
 from pi_model_proxy.hub import ReasoningWish, Target
-from pi_model_proxy.wire import compact_json, edit_object, raw_object
+from pi_model_proxy.wire import compact_json, edit_object, object_of, raw_object
 
-__all__ = ["settle_sampling", "settle_thinking"]
+__all__ = ["SAMPLING_FIELDS", "leaves_thinking", "settle_sampling", "settle_thinking"]
 
 FALLBACK_LIMIT: Final = 16_384
-_SAMPLING: Final = ("temperature", "top_p", "top_k")
+SAMPLING_FIELDS: Final = ("temperature", "top_p", "top_k")
 _NEUTRAL: Final = frozenset({b"1", b"1.0"})
 
 
@@ -57,6 +58,7 @@ class _Asked(msgspec.Struct):
 
 
 _asked_decoder = msgspec.json.Decoder(_Asked)
+_read_asked: Final = _asked_decoder.decode
 _FIELDS: Final = frozenset(_Asked.__struct_fields__)
 
 
@@ -69,6 +71,24 @@ def settle_thinking(members: dict[str, bytes], target: Target, quirks: Quirks, l
     if target.level is None and members.get("thinking", b"null") == b"null":
         return False
     return _Settling(members, target, quirks, losses).settle()
+
+
+def leaves_thinking(members: Mapping[str, msgspec.Raw], target: Target, quirks: Quirks) -> bool:
+    """Tell whether the model takes `thinking` and what stands beside it as they are; no level is in its name.
+
+    Raises:
+        msgspec.DecodeError: a field is of the wrong type.
+    """
+    asked = _read_asked(object_of({name: raw for name, raw in members.items() if name in _FIELDS}))
+    kind = asked.thinking.type if asked.thinking is not None else ""
+    if kind in {"", "disabled"}:
+        return True
+    if not target.reasoning or any(name in members for name in SAMPLING_FIELDS):
+        return False
+    if kind == "enabled":
+        by_effort = quirks.thinks_adaptively and not quirks.takes_sampling
+        return not by_effort and (quirks.takes_empty_signatures or not _loop_lacks_thinking(members))
+    return quirks.thinks_adaptively or kind not in {"adaptive", "between_tools"}
 
 
 class _Settling:
@@ -165,15 +185,15 @@ class _Settling:
             del self._members["context_management"]
 
 
-def _loop_lacks_thinking(members: dict[str, bytes]) -> bool:
-    return "messages" in members and tool_loop_lacks_thinking(block_types(members["messages"]))
+def _loop_lacks_thinking(members: Mapping[str, bytes | msgspec.Raw]) -> bool:
+    return "messages" in members and tool_loop_lacks_thinking(loop_in_progress(members["messages"]))
 
 
 def settle_sampling(members: dict[str, bytes], quirks: Quirks, losses: Losses, *, thinks: bool) -> None:
     """Take out sampling that the model refuses: all of it on newer models, all but a temperature of 1 while thinking."""
     if quirks.takes_sampling and not thinks:
         return
-    for name in _SAMPLING:
+    for name in SAMPLING_FIELDS:
         value = members.get(name)
         neutral = value in _NEUTRAL and name != "top_k"
         if value is None or (neutral and name == "temperature" and quirks.takes_sampling):

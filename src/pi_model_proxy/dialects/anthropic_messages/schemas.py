@@ -31,19 +31,21 @@ _SINGLES: Final = ("items", "not", "contains", "if", "then", "else", "additional
 Schema = dict[str, Any]
 
 
-def rooted_schema(schema: Schema | None) -> Schema:
-    """Return a tool's schema with an object at its root, as Anthropic demands.
+def rooted_schema(schema: Schema | None) -> tuple[Schema, bool]:
+    """Return a tool's schema with an object at its root, as Anthropic demands, and whether that lost anything.
 
     Alternatives at the root are flattened: what any of them allows is allowed, what all of them
     require is required.
     """
     rooted: Schema = clean_json(schema or {})
-    if any(key in rooted for key in ROOT_CHOICES):
+    changed = any(key in rooted for key in ROOT_CHOICES)
+    if changed:
         rooted = _flattened(rooted)
+    changed = changed or rooted.get("type", "object") != "object"
     rooted["type"] = "object"
     if not isinstance(rooted.get("properties"), dict):
         rooted["properties"] = {}
-    return rooted
+    return rooted, changed
 
 
 def _flattened(schema: Schema) -> Schema:

@@ -12,6 +12,7 @@ from pi_model_proxy.dialects.anthropic_messages.server_errors import encode_erro
 from pi_model_proxy.dialects.anthropic_messages.server_message import encode_message
 from pi_model_proxy.dialects.anthropic_messages.server_stream import MessagesStreamEncoder
 from pi_model_proxy.dialects.base import AnswerContext, ErrorAnswer, Peek, StreamEncoder
+from pi_model_proxy.dialects.peeking import peek_request
 from pi_model_proxy.errors import GatewayError
 from pi_model_proxy.hub import Message, Request
 from pi_model_proxy.wire import ascii_json
@@ -26,7 +27,7 @@ class MessagesServer:
 
     def peek(self, body: bytes) -> Peek:
         """See `ServerHalf.peek`."""
-        return server_request.peek(body)
+        return peek_request(body, usage_on_demand=False)
 
     def decode_request(self, body: bytes) -> Request:
         """See `ServerHalf.decode_request`; also takes the body of a count, which has no `max_tokens`."""

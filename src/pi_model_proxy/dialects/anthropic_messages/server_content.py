@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pi_model_proxy.dialects.anthropic_messages.envelope import unwrap
-from pi_model_proxy.dialects.anthropic_messages.reading import Fields
+from pi_model_proxy.dialects.reading import Fields
 from pi_model_proxy.errors import BadRequest
 from pi_model_proxy.hub import (
     Block,
@@ -34,21 +34,48 @@ __all__ = ["DIALECT", "ContentReader", "cache_mark"]
 
 DIALECT: Final = "anthropic_messages"
 
+_MARKED: Final = frozenset({"type", "cache_control"})
+_OF_TEXT: Final = _MARKED | {"text"}
+_OF_IMAGE: Final = _MARKED | {"source"}
+_OF_DOCUMENT: Final = _MARKED | {"source", "title", "context", "citations"}
+_OF_SEARCH_RESULT: Final = _MARKED | {"source", "title", "content"}
+_OF_THINKING: Final = frozenset({"type", "thinking", "signature"})
+_OF_REDACTED: Final = frozenset({"type", "data"})
+_OF_TOOL_USE: Final = _MARKED | {"id", "name", "input", "caller"}
+_OF_TOOL_RESULT: Final = _MARKED | {"tool_use_id", "content", "is_error"}
+_OF_REFERENCE: Final = _MARKED | {"tool_name"}
+_OF_COMPACTION: Final = _MARKED | {"content"}
+_OF_MARK: Final = frozenset({"type", "ttl"})
+_OF_SOURCE: Final = {
+    "base64": frozenset({"type", "media_type", "data"}),
+    "url": frozenset({"type", "url"}),
+    "file": frozenset({"type", "file_id"}),
+    "text": frozenset({"type", "media_type", "data"}),
+    "content": frozenset({"type", "content"}),
+}
+_DIRECT: Final = {"type": "direct"}
+"""The caller of a tool that the model called by itself, as every other dialect's models do."""
 
-def cache_mark(fields: Fields) -> CacheMark | None:
+
+def cache_mark(fields: Fields, dropped: list[str]) -> CacheMark | None:
     """Return the mark that a block, a tool or the body carries; keys of betas (`scope`) mean nothing elsewhere."""
-    mark = fields.object("cache_control")
-    if mark is None:
+    if fields.values.get("cache_control") is None:
         return None
+    mark = fields.object("cache_control")
+    if mark is None:  # pragma: no cover - it is not null
+        return None
+    mark.unread(_OF_MARK, dropped)
     ttl = mark.text("ttl")
-    return CacheMark(ttl="1h" if ttl == "1h" else "5m" if ttl == "5m" else None)
+    if ttl not in {None, "5m", "1h"}:
+        dropped.append(mark.path("ttl"))
+    return CacheMark(ttl="1h" if ttl == "1h" else "5m" if ttl == "5m" else None, at=mark.at)
 
 
 class ContentReader:
-    """Reads content; collects the paths of what the hub has no place for."""
+    """Reads content; collects in `dropped` the paths of what the hub has no place for."""
 
-    def __init__(self) -> None:
-        self.dropped: list[str] = []
+    def __init__(self, dropped: list[str]) -> None:
+        self.dropped = dropped
         self._readers: dict[str, Callable[[Fields], Block | None]] = {
             "text": self._text,
             "image": self._image,
@@ -72,7 +99,7 @@ class ContentReader:
         if isinstance(content, str):
             return [TextBlock(text=content, at=message.path("content"))]
         if content is not None and not isinstance(content, list):
-            raise message.refuse("content", "a string or an array of content blocks")
+            message.refuse("content", "must be a string or an array of content blocks")
         read = (self._block(fields) for fields in message.objects("content"))
         return [block for block in read if block is not None]
 
@@ -86,31 +113,37 @@ class ContentReader:
             dialect=DIALECT, type_name=type_name, data=compact_json(fields.values).decode(), at=fields.at
         )
 
+    def _mark(self, fields: Fields) -> CacheMark | None:
+        return cache_mark(fields, self.dropped)
+
     def _text(self, fields: Fields) -> TextBlock:
-        # Citations of an earlier answer tell the model nothing; they are not sent again.
-        return TextBlock(text=fields.needed_text("text"), cache=cache_mark(fields), at=fields.at)
+        # Citations of an earlier answer have no place in other dialects' requests: unread, so listed.
+        fields.unread(_OF_TEXT, self.dropped)
+        return TextBlock(text=fields.needed_text("text"), cache=self._mark(fields), at=fields.at)
 
     def _image(self, fields: Fields) -> ImageBlock:
-        if fields.values.get("transformations") is not None:
-            self.dropped.append(fields.path("transformations"))
-        return ImageBlock(source=self._source(fields), cache=cache_mark(fields), at=fields.at)
+        fields.unread(_OF_IMAGE, self.dropped)
+        return ImageBlock(source=self._source(fields), cache=self._mark(fields), at=fields.at)
 
     def _document(self, fields: Fields) -> DocumentBlock:
+        fields.unread(_OF_DOCUMENT, self.dropped)
         citations = fields.object("citations")
         return DocumentBlock(
             source=self._source(fields),
             name=fields.text("title"),
             context=fields.text("context"),
             citations=bool(citations and citations.flag("enabled")),
-            cache=cache_mark(fields),
+            cache=self._mark(fields),
             at=fields.at,
         )
 
     def _source(self, fields: Fields) -> Source:
         source = fields.object("source")
         if source is None:
-            raise fields.refuse("source", "an object; it is missing")
-        match source.needed_text("type"):
+            fields.refuse("source", "must be an object; it is missing")
+        kind = source.needed_text("type")
+        source.unread(_OF_SOURCE.get(kind, frozenset()), self.dropped)
+        match kind:
             case "base64":
                 return DataSource(
                     media_type=source.needed_text("media_type"), data=source.needed_text("data")
@@ -124,43 +157,55 @@ class ContentReader:
             case "content":
                 return TextSource(text=self._flattened(source))
             case _:
-                raise source.refuse("type", "one of base64, url, file, text, content")
+                pass
+        return source.refuse("type", "must be one of base64, url, file, text, content")
 
     def _flattened(self, source: Fields) -> str:
-        """Return the text of content blocks inside a document; pictures among them are listed."""
+        """Return the text of content blocks inside a document; what else they hold is listed."""
         texts: list[str] = []
         for block in self.blocks(source):
             if isinstance(block, TextBlock):
                 texts.append(block.text)
+                if block.cache is not None:
+                    self.dropped.append(block.cache.at)
             else:
                 self.dropped.append(block.at)
         return "\n".join(texts)
 
     def _search_result(self, fields: Fields) -> TextBlock:
+        citations = fields.object("citations")
+        if citations is None or not citations.flag("enabled"):
+            fields.unread(_OF_SEARCH_RESULT | {"citations"}, self.dropped)
+        else:
+            fields.unread(_OF_SEARCH_RESULT, self.dropped)
         heading = f"Search result: {fields.text('title') or ''} ({fields.text('source') or ''})"
-        return TextBlock(text=f"{heading}\n{self._flattened(fields)}", cache=cache_mark(fields), at=fields.at)
+        text = f"{heading}\n{self._flattened(fields)}"
+        return TextBlock(text=text, cache=self._mark(fields), at=fields.at)
 
-    @staticmethod
-    def _thinking(fields: Fields) -> ReasoningBlock:
+    def _thinking(self, fields: Fields) -> ReasoningBlock:
+        fields.unread(_OF_THINKING, self.dropped)
         opaque = unwrap(fields.text("signature") or "")
         return ReasoningBlock(text=fields.text("thinking") or "", opaque=opaque, at=fields.at)
 
-    @staticmethod
-    def _redacted(fields: Fields) -> ReasoningBlock:
+    def _redacted(self, fields: Fields) -> ReasoningBlock:
+        fields.unread(_OF_REDACTED, self.dropped)
         opaque = Opaque(kind="anthropic_redacted", data=fields.needed_text("data"))
         return ReasoningBlock(opaque=opaque, at=fields.at)
 
-    @staticmethod
-    def _tool_use(fields: Fields) -> ToolCallBlock:
+    def _tool_use(self, fields: Fields) -> ToolCallBlock:
+        fields.unread(_OF_TOOL_USE, self.dropped)
+        if fields.values.get("caller", _DIRECT) not in (None, _DIRECT):
+            self.dropped.append(fields.path("caller"))
         return ToolCallBlock(
             id=fields.needed_text("id"),
             name=fields.needed_text("name"),
             arguments=_arguments(fields.values.get("input")),
-            cache=cache_mark(fields),
+            cache=self._mark(fields),
             at=fields.at,
         )
 
     def _tool_result(self, fields: Fields) -> ToolResultBlock:
+        fields.unread(_OF_TOOL_RESULT, self.dropped)
         content: list[TextBlock | ImageBlock | DocumentBlock | RawBlock] = []
         for block in self.blocks(fields):
             if isinstance(block, TextBlock | ImageBlock | DocumentBlock | RawBlock):
@@ -171,19 +216,23 @@ class ContentReader:
             call_id=fields.needed_text("tool_use_id"),
             content=tuple(content),
             is_error=bool(fields.flag("is_error")),
-            cache=cache_mark(fields),
+            cache=self._mark(fields),
             at=fields.at,
         )
 
-    @staticmethod
-    def _tool_reference(fields: Fields) -> TextBlock:
+    def _tool_reference(self, fields: Fields) -> TextBlock:
         # Deferred tools are sent along in full elsewhere, so a reference only has to be named.
-        return TextBlock(text=f"Tool found: {fields.needed_text('tool_name')}", at=fields.at)
+        fields.unread(_OF_REFERENCE, self.dropped)
+        text = f"Tool found: {fields.needed_text('tool_name')}"
+        return TextBlock(text=text, cache=self._mark(fields), at=fields.at)
 
-    @staticmethod
-    def _compaction(fields: Fields) -> TextBlock | None:
+    def _compaction(self, fields: Fields) -> TextBlock | None:
         summary = fields.text("content")
-        return TextBlock(text=summary, cache=cache_mark(fields), at=fields.at) if summary else None
+        if not summary:
+            self.dropped.append(fields.at)
+            return None
+        fields.unread(_OF_COMPACTION, self.dropped)
+        return TextBlock(text=summary, cache=self._mark(fields), at=fields.at)
 
 
 def _arguments(value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -10,13 +10,15 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from pi_model_proxy.dialects.anthropic_messages.reading import Fields, decode, read_json
 from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT, ContentReader, cache_mark
 from pi_model_proxy.dialects.anthropic_messages.server_tools import parallel_tools, read_tool, tool_choice
-from pi_model_proxy.dialects.base import Peek
+from pi_model_proxy.dialects.anthropic_messages.user_id import session_of_user
+from pi_model_proxy.dialects.reading import Fields, read_json, says_nothing, too_deep
 from pi_model_proxy.errors import BadRequest, ThreadNotFound
 from pi_model_proxy.hub import (
     Block,
+    DocumentBlock,
+    ImageBlock,
     OutputFormat,
     RawBlock,
     ReasoningWish,
@@ -24,11 +26,12 @@ from pi_model_proxy.hub import (
     Role,
     Sampling,
     TextBlock,
+    ToolCallBlock,
     ToolResultBlock,
     Turn,
 )
 
-__all__ = ["decode_request", "peek", "shows_reasoning"]
+__all__ = ["decode_request", "shows_reasoning"]
 
 PATHS: Final = {
     "max_output": "max_tokens",
@@ -37,11 +40,13 @@ PATHS: Final = {
     "sampling.top_p": "top_p",
     "sampling.top_k": "top_k",
     "reasoning": "thinking",
+    "reasoning.visible": "thinking.display",
     "output": "output_config.format",
+    "output.schema": "output_config.format.schema",
+    "output.strict": "output_config.format",
     "tool_choice": "tool_choice",
     "parallel_tools": "tool_choice.disable_parallel_tool_use",
     "end_user": "metadata.user_id",
-    "metadata": "metadata",
     "service_tier": "service_tier",
 }
 """Hub field to the caller's name for it."""
@@ -57,27 +62,23 @@ ROLES: Final[dict[str, Role]] = {
     "developer": "system",
 }
 """`developer` is no role here, but clients of several dialects send it."""
+_MARKABLE: Final = (TextBlock, ImageBlock, DocumentBlock, ToolCallBlock, ToolResultBlock)
 SERVICE_TIERS: Final = {"standard_only": "default"}
-"""`auto` is what every dialect does unasked."""
+"""`auto` is what every dialect does unasked; others are Anthropic's own."""
+_OF_MESSAGE: Final = frozenset({"role", "content"})
+_OF_INSTRUCTION: Final = _OF_MESSAGE | {"output_config", "clear_at"}
+_OF_ADDITION: Final = frozenset({"type", "tool"})
+_OF_ADDED: Final = frozenset({"type", "definition"})
+_OF_SYSTEM: Final = frozenset({"type", "text", "cache_control"})
+_OF_METADATA: Final = frozenset({"user_id"})
+_OF_THINKING: Final = frozenset({"type", "budget_tokens", "display"})
+_OF_CONFIG: Final = frozenset({"effort", "format"})
+_OF_FORMAT: Final = frozenset({"type", "schema"})
+_EFFORT: Final = frozenset({"effort"})
+_DISPLAYS: Final = frozenset({None, "summarized", "omitted"})
 
 
-class _Peek(msgspec.Struct):
-    model: str | None = None
-    stream: bool | None = None
-
-
-_peek_decoder = msgspec.json.Decoder(_Peek)
 _block_decoder = msgspec.json.Decoder(dict[str, Any])
-
-
-def peek(body: bytes) -> Peek:
-    """Return what routing needs.
-
-    Raises:
-        BadRequest: names the JSON path.
-    """
-    seen = decode(body, _peek_decoder)
-    return Peek(model=seen.model, stream=bool(seen.stream))
 
 
 def shows_reasoning(request: Request) -> bool:
@@ -96,24 +97,28 @@ def decode_request(body: bytes) -> Request:
     try:
         return _RequestReader(read_json(body)).request()
     except RecursionError as error:
-        raise BadRequest("The request body is nested too deeply; flatten it.") from error
+        raise too_deep() from error
 
 
 class _RequestReader:
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
-        self._content = ContentReader()
-        self._tools = [read_tool(each) for each in fields.objects("tools")]
-        self._late_effort: str | None = None
-        """The effort that the last system message set."""
+        self._dropped: list[str] = []
+        self._content = ContentReader(self._dropped)
+        self._tools = [read_tool(each, self._dropped) for each in fields.objects("tools")]
+        self._effort: str | None = None
+        self._effort_path = "output_config.effort"
+        """Where the effort stands that counts: the last one named."""
 
     def request(self) -> Request:
-        fields = self._fields
+        fields, dropped = self._fields, self._dropped
+        end_user = self._end_user()
         self._refuse_threads()
-        turns = self._turns()
         choice = fields.object("tool_choice")
-        metadata = fields.object("metadata") or Fields({}, "metadata")
-        tier = fields.text("service_tier")
+        config = fields.object("output_config") or Fields({}, "output_config")
+        config.unread(_OF_CONFIG, dropped)
+        self._effort = config.text("effort")
+        turns = self._turns()
         return Request(
             dialect=DIALECT,
             model=fields.text("model"),
@@ -121,23 +126,23 @@ class _RequestReader:
             instructions=self._instructions(),
             turns=self._with_top_level_mark(turns),
             tools=tuple(self._tools),
-            tool_choice=tool_choice(choice),
+            tool_choice=tool_choice(choice, dropped),
             parallel_tools=parallel_tools(choice),
             max_output=self._max_output(),
             stop=self._stop(),
             sampling=self._sampling(),
             reasoning=self._reasoning(),
-            output=self._output(),
-            end_user=metadata.text("user_id"),
-            metadata={
-                key: value
-                for key, value in metadata.values.items()
-                if key != "user_id" and isinstance(value, str)
+            output=self._output(config),
+            session=session_of_user(end_user),
+            end_user=end_user,
+            service_tier=self._service_tier(),
+            extra={
+                name: value
+                for name, value in fields.values.items()
+                if name not in KNOWN_FIELDS and not says_nothing(value)
             },
-            service_tier=SERVICE_TIERS.get(tier or ""),
-            extra={name: value for name, value in fields.values.items() if name not in KNOWN_FIELDS},
-            paths=self._paths(),
-            dropped=tuple(self._content.dropped),
+            paths=self._paths(config),
+            dropped=tuple(dropped),
         )
 
     def _refuse_threads(self) -> None:
@@ -150,7 +155,7 @@ class _RequestReader:
                 "provider; send the whole conversation without `thread`.",
                 param="thread",
             )
-        self._content.dropped.append("thread")
+        self._dropped.append("thread")
 
     def _instructions(self) -> tuple[TextBlock, ...]:
         """Return `system`, a string or text blocks."""
@@ -158,20 +163,23 @@ class _RequestReader:
         if isinstance(system, str):
             return (TextBlock(text=system, at="system"),)
         if system is not None and not isinstance(system, list):
-            raise self._fields.refuse("system", "a string or an array of text blocks")
-        return tuple(
-            TextBlock(text=block.needed_text("text"), cache=cache_mark(block), at=block.at)
-            for block in self._fields.objects("system")
-        )
+            self._fields.refuse("system", "must be a string or an array of text blocks")
+        blocks: list[TextBlock] = []
+        for block in self._fields.objects("system"):
+            block.unread(_OF_SYSTEM, self._dropped)
+            mark = cache_mark(block, self._dropped)
+            blocks.append(TextBlock(text=block.needed_text("text"), cache=mark, at=block.at))
+        return tuple(blocks)
 
     def _turns(self) -> list[Turn]:
         if not self._fields.array("messages"):
-            raise self._fields.refuse("messages", "an array with at least one message")
+            self._fields.refuse("messages", "must be an array with at least one message")
         turns: list[Turn] = []
         for message in self._fields.objects("messages"):
             role = ROLES.get(message.needed_text("role"))
             if role is None:
-                raise message.refuse("role", "one of user, assistant, system")
+                message.refuse("role", "must be one of user, assistant, system")
+            message.unread(_OF_INSTRUCTION if role == "system" else _OF_MESSAGE, self._dropped)
             blocks = self._content.blocks(message)
             if role == "system":
                 blocks = self._instruction_blocks(message, blocks)
@@ -182,42 +190,58 @@ class _RequestReader:
         """Take from a system message what is no text: an effort, and tools that join or leave."""
         config = message.object("output_config")
         if config is not None:
-            self._late_effort = config.text("effort") or self._late_effort
+            config.unread(_EFFORT, self._dropped)
+            if effort := config.text("effort"):
+                self._effort, self._effort_path = effort, config.path("effort")
         if message.values.get("clear_at") is not None:
-            self._content.dropped.append(message.path("clear_at"))
+            self._dropped.append(message.path("clear_at"))
         kept: list[Block] = []
         for block in blocks:
             if not isinstance(block, RawBlock):
                 kept.append(block)
             elif not self._adds_tool(block):
-                self._content.dropped.append(block.at)
+                self._dropped.append(block.at)
         return kept
 
     def _adds_tool(self, block: RawBlock) -> bool:
-        tool = Fields(_block_decoder.decode(block.data), block.at).object("tool")
+        whole = Fields(_block_decoder.decode(block.data), block.at)
+        tool = whole.object("tool")
         added = tool is not None and block.type_name == "tool_addition"
         definition = tool.object("definition") if added and tool is not None else None
-        if definition is None:
+        if tool is None or definition is None:
             return False
-        self._tools.append(read_tool(definition))
+        whole.unread(_OF_ADDITION, self._dropped)
+        tool.unread(_OF_ADDED, self._dropped)
+        self._tools.append(read_tool(definition, self._dropped))
         return True
 
     def _with_top_level_mark(self, turns: list[Turn]) -> tuple[Turn, ...]:
         """Put the body's own cache mark where Anthropic would: on the last block that can carry one."""
-        mark = cache_mark(self._fields)
-        if mark is not None and turns and turns[-1].blocks:
-            last = turns[-1].blocks[-1]
-            if isinstance(last, TextBlock | ToolResultBlock) and last.cache is None:
-                blocks = (*turns[-1].blocks[:-1], msgspec.structs.replace(last, cache=mark))
-                turns[-1] = msgspec.structs.replace(turns[-1], blocks=blocks)
+        mark = cache_mark(self._fields, self._dropped)
+        if mark is None:
+            return tuple(turns)
+        for index in range(len(turns) - 1, -1, -1):
+            blocks = turns[index].blocks
+            for place in range(len(blocks) - 1, -1, -1):
+                block = blocks[place]
+                if not isinstance(block, _MARKABLE):
+                    continue
+                if block.cache is not None and (block.cache.ttl or "5m") != (mark.ttl or "5m"):
+                    self._dropped.append(mark.at)
+                marked = msgspec.structs.replace(block, cache=block.cache or mark)
+                turns[index] = msgspec.structs.replace(
+                    turns[index], blocks=(*blocks[:place], marked, *blocks[place + 1 :])
+                )
+                return tuple(turns)
+        self._dropped.append(mark.at)
         return tuple(turns)
 
     def _max_output(self) -> int | None:
-        limit = self._fields.count("max_tokens")
+        limit = self._fields.whole("max_tokens")
         if limit is None or limit > 0:
             return limit
         # 0 only warms Anthropic's cache; nobody else can answer nothing.
-        self._content.dropped.append("max_tokens")
+        self._dropped.append("max_tokens")
         return 1
 
     def _stop(self) -> tuple[str, ...]:
@@ -234,7 +258,7 @@ class _RequestReader:
         temperature, top_p, top_k = (
             fields.number("temperature"),
             fields.number("top_p"),
-            fields.count("top_k"),
+            fields.whole("top_k"),
         )
         thinking = fields.object("thinking")
         if thinking is None or thinking.text("type") == "disabled":
@@ -244,45 +268,72 @@ class _RequestReader:
             "top_p": top_p not in {None, 1},
             "top_k": top_k is not None,
         }
-        self._content.dropped += [name for name, matters in says.items() if matters]
+        self._dropped += [name for name, matters in says.items() if matters]
         return Sampling()
 
-    def _effort(self) -> str | None:
-        config = self._fields.object("output_config")
-        return self._late_effort or (config.text("effort") if config is not None else None)
-
     def _reasoning(self) -> ReasoningWish | None:
-        thinking, effort = self._fields.object("thinking"), self._effort()
+        thinking, effort = self._fields.object("thinking"), self._effort
         if thinking is None:
             return None if effort is None else ReasoningWish(mode="level", level=effort)
+        thinking.unread(_OF_THINKING, self._dropped)
+        display, budget = thinking.text("display"), thinking.whole("budget_tokens")
         mode = thinking.needed_text("type")
+        if display not in _DISPLAYS:
+            self._dropped.append(thinking.path("display"))
+        if mode != "enabled" and budget is not None:
+            self._dropped.append(thinking.path("budget_tokens"))
+        if mode in {"enabled", "disabled"} and effort is not None:
+            # A budget says it more exactly, and there is no effort in not thinking.
+            self._dropped.append(self._effort_path)
         if mode == "disabled":
             return ReasoningWish(mode="off")
-        visible: Literal["none", "summary"] = "none" if thinking.text("display") == "omitted" else "summary"
+        visible: Literal["none", "summary"] = "none" if display == "omitted" else "summary"
         if mode == "enabled":
-            budget = thinking.count("budget_tokens")
             if budget is None:
-                raise thinking.refuse("budget_tokens", "a whole number; it is missing")
-            return ReasoningWish(mode="budget", budget=budget, level=effort, visible=visible)
-        # `adaptive`, `between_tools` and whatever comes next leave the amount to the model.
+                thinking.refuse("budget_tokens", "must be a whole number; it is missing")
+            return ReasoningWish(mode="budget", budget=budget, visible=visible)
+        if mode != "adaptive":
+            # `between_tools` and whatever comes next: the amount is left to the model, the rest is Anthropic's.
+            self._dropped.append(thinking.path("type"))
         return ReasoningWish(mode="auto", level=effort, visible=visible)
 
-    def _output(self) -> OutputFormat | None:
-        config = self._fields.object("output_config")
-        wanted = config.object("format") if config is not None else None
-        wanted = wanted or self._fields.object("output_format")
-        schema = wanted.object("schema") if wanted is not None else None
-        return None if schema is None else OutputFormat(kind="schema", schema=schema.values, strict=True)
+    def _output(self, config: Fields) -> OutputFormat | None:
+        wanted, older = config.object("format"), self._fields.object("output_format")
+        if wanted is not None and older is not None:
+            self._dropped.append(older.at)
+        wanted = wanted or older
+        if wanted is None:
+            return None
+        wanted.unread(_OF_FORMAT, self._dropped)
+        schema = wanted.object("schema")
+        if schema is None:
+            self._dropped.append(wanted.at)
+            return None
+        return OutputFormat(kind="schema", schema=schema.values, strict=True)
 
-    def _paths(self) -> dict[str, str]:
-        paths = dict(PATHS)
+    def _end_user(self) -> str | None:
+        metadata = self._fields.object("metadata")
+        if metadata is None:
+            return None
+        metadata.unread(_OF_METADATA, self._dropped)
+        return metadata.text("user_id")
+
+    def _service_tier(self) -> str | None:
+        tier = self._fields.text("service_tier")
+        if tier not in {None, "auto", *SERVICE_TIERS}:
+            self._dropped.append("service_tier")
+        return SERVICE_TIERS.get(tier or "")
+
+    def _paths(self, config: Fields) -> dict[str, str]:
+        paths = {**PATHS, "reasoning.level": self._effort_path}
         if self._fields.values.get("thinking") is None:
-            paths["reasoning"] = "output_config.effort"
-        if self._fields.values.get("output_format") is not None:
-            paths["output"] = "output_format"
-        config = self._fields.object("output_config")
-        if config is not None and config.values.get("task_budget") is not None:
-            self._content.dropped.append(config.path("task_budget"))
+            paths["reasoning"] = self._effort_path
+        if config.values.get("format") is None and "output_format" in self._fields.values:
+            paths |= {
+                "output": "output_format",
+                "output.schema": "output_format.schema",
+                "output.strict": "output_format",
+            }
         return paths
 
 

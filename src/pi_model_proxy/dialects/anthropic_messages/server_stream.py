@@ -48,7 +48,7 @@ from pi_model_proxy.hub import (
     Usage,
     UsageUpdate,
 )
-from pi_model_proxy.wire import ascii_json, encode_frame
+from pi_model_proxy.wire import ascii_json, ascii_text, encode_frame
 
 __all__ = ["PING_FRAME", "MessagesStreamEncoder", "error_frame"]
 
@@ -96,7 +96,7 @@ class MessagesStreamEncoder:
                 out = self._text(text)
             case ArgumentsDelta(text=text):
                 self._arguments.append(text)
-                out = self._head + ascii_json(text) + _DELTA_TAIL if text else b""
+                out = self._head + ascii_text(text) + _DELTA_TAIL if text else b""
             case BlockStart(block=block):
                 out = self._begin(block)
             case BlockStop():
@@ -178,7 +178,8 @@ class MessagesStreamEncoder:
         if self._hides and isinstance(self._stub, ReasoningBlock):
             self._hide(text)
             return b""
-        return self._opened() + self._head + ascii_json(text) + _DELTA_TAIL
+        opened = b"" if self._open else self._opened()
+        return opened + self._head + ascii_text(text) + _DELTA_TAIL
 
     def _hide(self, text: str) -> None:
         if self._hidden_chars < MAX_HIDDEN_CHARS:

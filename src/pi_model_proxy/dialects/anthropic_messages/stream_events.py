@@ -27,14 +27,14 @@ _ABSENT: Final = msgspec.Raw()
 """Raw JSON that is not there is empty: msgspec knows no `Raw | None`."""
 
 
-class StopDetails(msgspec.Struct):
+class StopDetails(msgspec.Struct, gc=False):
     """Why the model declined."""
 
     category: str | None = None
     explanation: str | None = None
 
 
-class Delta(msgspec.Struct):
+class Delta(msgspec.Struct, gc=False):
     """`delta` of a block's or the message's event."""
 
     type: str | None = None
@@ -48,7 +48,7 @@ class Delta(msgspec.Struct):
     stop_details: StopDetails | None = None
 
 
-class ContentBlock(msgspec.Struct):
+class ContentBlock(msgspec.Struct, gc=False):
     """`content_block` as far as its kind is known."""
 
     type: str = ""
@@ -62,7 +62,7 @@ class ContentBlock(msgspec.Struct):
     citations: list[msgspec.Raw] | None = None
 
 
-class MessageStub(msgspec.Struct):
+class MessageStub(msgspec.Struct, gc=False):
     """`message` of a `message_start`."""
 
     id: str | None = None
@@ -70,7 +70,7 @@ class MessageStub(msgspec.Struct):
     usage: UsageReport | None = None
 
 
-class StreamEvent(msgspec.Struct):
+class StreamEvent(msgspec.Struct, gc=False):
     """Any event."""
 
     type: str = ""
@@ -81,7 +81,7 @@ class StreamEvent(msgspec.Struct):
     usage: UsageReport | None = None
 
 
-class _Type(msgspec.Struct):
+class _Type(msgspec.Struct, gc=False):
     type: str | None = None
 
 

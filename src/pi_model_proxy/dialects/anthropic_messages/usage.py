@@ -16,16 +16,16 @@ __all__ = ["UsageReport", "UsageTally", "usage_object"]
 Count = int | float | None
 
 
-class _CacheCreation(msgspec.Struct):
+class _CacheCreation(msgspec.Struct, gc=False):
     ephemeral_5m_input_tokens: Count = None
     ephemeral_1h_input_tokens: Count = None
 
 
-class _OutputDetails(msgspec.Struct):
+class _OutputDetails(msgspec.Struct, gc=False):
     thinking_tokens: Count = None
 
 
-class UsageReport(msgspec.Struct):
+class UsageReport(msgspec.Struct, gc=False):
     """`usage` of a message, a `message_start` or a `message_delta`; absent and null both mean: nothing new."""
 
     input_tokens: Count = None
@@ -39,44 +39,44 @@ class UsageReport(msgspec.Struct):
 class UsageTally:
     """What an answer's reports add up to: each report replaces the counts it names (they are cumulative)."""
 
+    __slots__ = ("_input", "_knows", "_long", "_output", "_read", "_short", "_thinking", "_written")
+
     def __init__(self) -> None:
-        self._known: dict[str, int] = {}
+        self._knows = False
+        self._input = self._output = self._read = self._written = 0
+        self._short = self._long = self._thinking = 0
 
     def take(self, report: UsageReport | None) -> Usage | None:
         """Return the counts after `report`; None when it says nothing."""
         if report is None:
             return None
-        before = len(self._known)
-        for name in (
-            "input_tokens",
-            "output_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_input_tokens",
-        ):
-            self._note(name, getattr(report, name))
-        if report.cache_creation is not None:
-            self._note("5m", report.cache_creation.ephemeral_5m_input_tokens)
-            self._note("1h", report.cache_creation.ephemeral_1h_input_tokens)
-        if report.output_tokens_details is not None:
-            self._note("thinking", report.output_tokens_details.thinking_tokens)
-        return self._usage() if before or self._known else None
+        self._input = self._newer(report.input_tokens, self._input)
+        self._output = self._newer(report.output_tokens, self._output)
+        self._read = self._newer(report.cache_read_input_tokens, self._read)
+        self._written = self._newer(report.cache_creation_input_tokens, self._written)
+        created, details = report.cache_creation, report.output_tokens_details
+        if created is not None:
+            self._short = self._newer(created.ephemeral_5m_input_tokens, self._short)
+            self._long = self._newer(created.ephemeral_1h_input_tokens, self._long)
+        if details is not None:
+            self._thinking = self._newer(details.thinking_tokens, self._thinking)
+        return self._usage() if self._knows else None
 
-    def _note(self, name: str, count: Count) -> None:
-        if count is not None:
-            self._known[name] = max(0, int(count))
+    def _newer(self, count: Count, known: int) -> int:
+        if count is None:
+            return known
+        self._knows = True
+        return max(0, int(count))
 
     def _usage(self) -> Usage:
-        known = self._known
-        long = known.get("1h", 0)
-        written = max(known.get("cache_creation_input_tokens", 0), long + known.get("5m", 0))
-        output = known.get("output_tokens", 0)
+        written = max(self._written, self._long + self._short)
         return Usage(
-            input=known.get("input_tokens", 0),
-            cache_read=known.get("cache_read_input_tokens", 0),
-            cache_write_5m=written - long,
-            cache_write_1h=long,
-            output=output,
-            reasoning=min(known.get("thinking", 0), output),
+            input=self._input,
+            cache_read=self._read,
+            cache_write_5m=written - self._long,
+            cache_write_1h=self._long,
+            output=self._output,
+            reasoning=min(self._thinking, self._output),
         )
 
 

@@ -59,7 +59,8 @@ _REASONS: Final[dict[str, FinishReason]] = {
 
 
 _NO_ERROR: Final = frozenset({b"", b"null", b"false", b"{}", b'""'})
-_NO_USAGE: Final = frozenset({b"", b"null"})
+_NULL: Final = b"null"
+_BRACE: Final = ord("{")
 
 
 def read_finish(native: str) -> FinishReason:
@@ -81,10 +82,10 @@ def read_finish(native: str) -> FinishReason:
     return reason
 
 
-def stream_error(frame: Frame, chunk: Chunk) -> UpstreamError | None:
-    """Return the error a frame brings, if it brings one."""
-    if bytes(chunk.error) not in _NO_ERROR:
-        return error_from_payload(decoded(chunk.error), family=FAMILY)
+def stream_error(frame: Frame, error: msgspec.Raw) -> UpstreamError | None:
+    """Return the error a frame brings, if it brings one; `error` is its chunk's member of that name."""
+    if error and bytes(error) not in _NO_ERROR:
+        return error_from_payload(decoded(error), family=FAMILY)
     if frame.event == "error":
         return error_from_payload(decoded(frame.data), family=FAMILY)
     return None
@@ -107,6 +108,10 @@ def failure_in(chunk: Chunk) -> UpstreamError | None:
     return BrokenStream("The provider answered 200 but without `choices`; that is no chat completion.")
 
 
+def _counts(raw: msgspec.Raw) -> msgspec.Raw | None:
+    return raw if raw and bytes(raw) != _NULL else None
+
+
 class _Answer:
     """What one answer has said so far; shared by both decoders."""
 
@@ -120,24 +125,40 @@ class _Answer:
         self._usage: Usage | None = None
         self._events: list[Event] = []
 
+    def word(self, chunk: Chunk) -> Event | None:
+        """Return the event of a chunk that is one more piece of the text being written; None for any other.
+
+        By far the most chunks are; `read` makes the same of them.
+        """
+        choices = chunk.choices
+        if not choices or len(choices) != 1 or not self._started:
+            return None
+        choice = choices[0]
+        delta = choice.delta
+        if delta is None or not delta.content or choice.index or choice.finish_reason or choice.usage:
+            return None
+        if (chunk.usage and bytes(chunk.usage) != _NULL) or delta != Delta(content=delta.content):
+            return None
+        return self._assembly.more_text(delta.content)
+
     def read(self, chunk: Chunk) -> list[Event]:
         """Return the events of one chunk.
 
         Raises:
             UpstreamError: the chunk says that the answer broke off, or contradicts itself.
         """
-        choice = next((each for each in chunk.choices or () if not each.index), None)
-        counts = [
-            raw
-            for raw in (chunk.usage, choice.usage if choice else None)
-            if raw and bytes(raw) not in _NO_USAGE
-        ]
+        choice = None
+        for each in chunk.choices or ():
+            if not each.index:
+                choice = each
+                break
+        counts = _counts(chunk.usage) or (_counts(choice.usage) if choice is not None else None)
         if not self._started and (choice is not None or counts):
             self._start(chunk)
         if choice is not None:
             self._choice(choice)
         if counts:
-            self._count(counts[0])
+            self._count(counts)
         return self._take()
 
     def _take(self) -> list[Event]:
@@ -288,19 +309,25 @@ class ChatStreamDecoder:
         return events
 
     def _frame(self, frame: Frame, events: list[Event]) -> None:
-        if not frame.data or self.done:
+        data = frame.data
+        if not data or self.done:
             return
-        if is_done(frame):
+        if data[0] != _BRACE and is_done(frame):
             events += self._answer.finish()
             self.done = True
             return
-        chunk = read_chunk(frame.data)
+        chunk = read_chunk(data)
         if chunk is None:
             return
-        error = stream_error(frame, chunk)
-        if error is not None:
-            raise error
-        events += self._answer.read(chunk)
+        if chunk.error or frame.event:
+            error = stream_error(frame, chunk.error)
+            if error is not None:
+                raise error
+        word = self._answer.word(chunk)
+        if word is None:
+            events += self._answer.read(chunk)
+        else:
+            events.append(word)
 
     def _fail(self, error: UpstreamError, events: list[Event]) -> None:
         self.done = True
@@ -314,7 +341,7 @@ def decode_message(body: bytes, names: ToolNames, *, supports_finish_reason: boo
         chunk = read_chunk(body)
         if chunk is None:
             return [Failure(BrokenStream("The provider answered 200 with JSON that is no chat completion."))]
-        error = stream_error(Frame("", body), chunk) or failure_in(chunk)
+        error = stream_error(Frame("", body), chunk.error) or failure_in(chunk)
         if error is not None:
             return [Failure(error)]
         return [*answer.read(chunk), *answer.finish()]

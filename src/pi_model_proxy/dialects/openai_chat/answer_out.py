@@ -16,6 +16,7 @@ import msgspec
 from pi_model_proxy.dialects.base import AnswerContext
 from pi_model_proxy.dialects.names import legal_id
 from pi_model_proxy.dialects.openai_chat.errors_out import error_frame
+from pi_model_proxy.dialects.openai_chat.legacy_out import FINISH_WORD, call_argued, call_begun, whole_call
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.reasoning_details import details_of
 from pi_model_proxy.dialects.openai_chat.usage import usage_json
@@ -40,7 +41,7 @@ from pi_model_proxy.hub import (
     Usage,
     UsageUpdate,
 )
-from pi_model_proxy.wire import ascii_json
+from pi_model_proxy.wire import ascii_json, ascii_text
 
 __all__ = ["DONE_FRAME", "PING_FRAME", "ChatStreamEncoder", "encode_message"]
 
@@ -49,6 +50,7 @@ MAX_CALL_ID_CHARS: Final = 40
 PING_FRAME: Final = b": keep-alive\n\n"
 """A comment: openai-python reads the data of every named event as JSON, an `event: ping` would break it."""
 DONE_FRAME: Final = b"data: [DONE]\n\n"
+_CHOICE: Final = b'{"index":0,"delta":'
 
 _FINISH_WORDS: Final = {
     "stop": "stop",
@@ -80,10 +82,10 @@ def _call_name(call: ToolCallBlock) -> str:
     return f"{call.namespace}__{call.name}" if call.namespace else call.name
 
 
-def _finish_word(finish: Finish, *, called: bool, refused: bool) -> str:
+def _finish_word(finish: Finish, *, called: bool, refused: bool, context: AnswerContext) -> str:
     word = _FINISH_WORDS[finish.reason]
-    if word == "stop" and called:
-        return "tool_calls"
+    if called and word in {"stop", "tool_calls"}:
+        return FINISH_WORD if context.legacy_functions else "tool_calls"
     if word == "tool_calls" and not called:
         return "stop"
     return "stop" if finish.reason == "refusal" and refused else word
@@ -127,8 +129,11 @@ class ChatStreamEncoder:
         self._usage = Usage()
         self._open: Block | None = None
         self._thinking: list[str] = []
-        self._field = b""
+        self._before = b""
+        self._after = b""
+        """What stands around each piece of the open block's text or arguments."""
         self._calls = 0
+        self._is_legacy = context.legacy_functions
         self._details = 0
         self._written = 0
         """Characters of visible text so far; citations count in them."""
@@ -179,32 +184,36 @@ class ChatStreamEncoder:
 
     def _chunk(self, delta: bytes, finish: bytes = b"null") -> bytes:
         return b"".join((
-            self._head, b'{"index":0,"delta":', delta, b',"logprobs":null,"finish_reason":', finish, b"}]",
-            self._tail, b"\n\n",
+            self._head, _CHOICE, delta, b',"logprobs":null,"finish_reason":', finish, b"}]", self._tail, b"\n\n",
         ))  # fmt: skip
+
+    def _around(self, before: bytes, after: bytes) -> None:
+        """Note what a chunk has around each piece of the block that begins."""
+        self._before = self._head + _CHOICE + before
+        self._after = after + b',"logprobs":null,"finish_reason":null}]' + self._tail + b"\n\n"
 
     def _begin(self, block: Block) -> bytes:
         self._open, self._argued = block, False
         match block:
             case ReasoningBlock():
                 self._thinking = []
-                self._field = b"reasoning_content"
+                self._around(b'{"reasoning_content":', b"}")
             case RefusalBlock():
                 self._refused = True
-                self._field = b"refusal"
+                self._around(b'{"refusal":', b"}")
             case TextBlock():
                 self._block_start = self._written
-                self._field = b"content"
+                self._around(b'{"content":', b"}")
             case ToolCallBlock():
                 return self._begin_call(block)
         return b""
 
     def _text(self, text: str) -> bytes:
-        if isinstance(self._open, ReasoningBlock):
-            self._thinking.append(text)
-        elif isinstance(self._open, TextBlock):
+        if isinstance(self._open, TextBlock):
             self._written += len(text)
-        return self._chunk(b'{"' + self._field + b'":' + ascii_json(text) + b"}")
+        elif isinstance(self._open, ReasoningBlock):
+            self._thinking.append(text)
+        return self._before + ascii_text(text) + self._after
 
     def _begin_call(self, call: ToolCallBlock) -> bytes:
         kind, body = ("custom", {"input": ""}) if call.custom else ("function", {"arguments": ""})
@@ -214,15 +223,18 @@ class ChatStreamEncoder:
             "type": kind,
             kind: {"name": _call_name(call), **body},
         }
+        body_before = b'"custom":{"input":' if call.custom else b'"function":{"arguments":'
+        self._around(b'{"tool_calls":[{"index":%d,%b' % (self._calls, body_before), b"}}]}")
         self._calls += 1
+        if self._is_legacy:
+            return self._chunk(call_begun(call)) if self._calls == 1 else b""
         return self._chunk(b'{"tool_calls":[' + ascii_json(fragment) + b"]}")
 
     def _arguments(self, text: str) -> bytes:
         self._argued = self._argued or bool(text)
-        custom = isinstance(self._open, ToolCallBlock) and self._open.custom
-        body = b'"custom":{"input":' if custom else b'"function":{"arguments":'
-        index = str(self._calls - 1).encode()
-        return self._chunk(b'{"tool_calls":[{"index":' + index + b"," + body + ascii_json(text) + b"}}]}")
+        if self._is_legacy:
+            return self._chunk(call_argued(text)) if self._calls == 1 else b""
+        return self._before + ascii_text(text) + self._after
 
     def _end(self) -> bytes:
         block, self._open = self._open, None
@@ -239,7 +251,7 @@ class ChatStreamEncoder:
         return self._chunk(b'{"reasoning_details":' + ascii_json(entries) + b"}") if entries else b""
 
     def _call_signature(self, event: OpaqueDelta) -> bytes:
-        if event.opaque.kind != "gemini_signature":
+        if event.opaque.kind != "gemini_signature" or self._is_legacy:
             return b""
         fragment = {"index": self._calls - 1, "extra_content": _google(event.opaque.data)}
         return self._chunk(b'{"tool_calls":[' + ascii_json(fragment) + b"]}")
@@ -254,7 +266,7 @@ class ChatStreamEncoder:
         frames = b""
         if event.detail and event.reason == "refusal" and not self._refused:
             frames = self._chunk(b'{"refusal":' + ascii_json(event.detail) + b"}")
-        word = _finish_word(event, called=self._calls > 0, refused=self._refused)
+        word = _finish_word(event, called=self._calls > 0, refused=self._refused, context=self._context)
         frames += self._chunk(b"{}", b'"' + word.encode() + b'"')
         if self._context.wants_usage:
             frames += self._head + b'],"usage":' + ascii_json(usage_json(self._usage)) + b"}\n\n"
@@ -280,9 +292,11 @@ def encode_message(message: Message, context: AnswerContext) -> bytes:
         "annotations": _annotations(texts),
         **_reasoning(blocks, context),
     }
-    if calls:
+    if context.legacy_functions:
+        said |= whole_call(calls)
+    elif calls:
         said["tool_calls"] = [_whole_call(call, index, context) for index, call in enumerate(calls)]
-    finish = _finish_word(message.finish, called=bool(calls), refused=bool(refusal))
+    finish = _finish_word(message.finish, called=bool(calls), refused=bool(refusal), context=context)
     return ascii_json(
         {
             "id": _answer_id(message.id, context),

@@ -87,6 +87,16 @@ class Assembly:
         else:
             self._events.append(TextDelta(part.index, text))
 
+    def more_text(self, text: str) -> TextDelta | None:
+        """Return the event of more text, which holds no half characters, for the text being written; None if none is."""
+        part = self._queue[-1] if self._queue else None
+        if not isinstance(part, Spoken) or part.kind != "text" or part.index is None:
+            return None
+        if part.sealed or part.carry or self._events:
+            return None
+        self._text_chars += len(text)
+        return TextDelta(part.index, text)
+
     def spoken(self, kind: Literal["text", "refusal", "reasoning"], *, field: str = "") -> Spoken:
         """Return the last block if it is of this kind, else a new one."""
         last = self._queue[-1] if self._queue else None

@@ -37,16 +37,20 @@ class CacheMarks:
             return None
         self.seen = True
         if self._quirks.cache_control_format != "anthropic":
-            self._losses.path(f"{at}.cache_control", why="the provider takes no cache marks")
+            self._losses.mark(mark, at, why="the provider takes no cache marks")
             return None
-        long = mark.ttl == "1h" and self._quirks.supports_long_cache_retention
-        return {**EPHEMERAL, "ttl": "1h"} if long else dict(EPHEMERAL)
+        if mark.ttl != "1h":
+            return dict(EPHEMERAL)
+        if not self._quirks.supports_long_cache_retention:
+            self._losses.path(f"{mark.at or at}.ttl", why="the provider keeps nothing that long")
+            return dict(EPHEMERAL)
+        return {**EPHEMERAL, "ttl": "1h"}
 
-    def refuse(self, mark: CacheMark | None, at: str) -> None:
+    def lose(self, mark: CacheMark | None, at: str) -> None:
         """List a mark on an element that can carry none."""
         if mark is not None:
             self.seen = True
-            self._losses.path(f"{at}.cache_control", why="a tool call carries no cache mark in this format")
+            self._losses.mark(mark, at, why="its place carries no cache mark in this format")
 
 
 def place_marks(messages: Sequence[_Json], tools: Sequence[_Json]) -> None:

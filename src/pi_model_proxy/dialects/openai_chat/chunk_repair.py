@@ -11,48 +11,63 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from pi_model_proxy.dialects.openai_chat.chunks import EMPTY
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.wire import compact_json
 
-__all__ = ["ChunkRepair"]
+__all__ = ["ChunkRepair", "SoundChoice", "SoundChunk", "read_sound"]
 
 _Json = dict[str, Any]
 
 
-class _Function(msgspec.Struct):
+class _Function(msgspec.Struct, gc=False):
     name: str | None = None
     arguments: str | None = None
 
 
-class _Fragment(msgspec.Struct):
+class _Fragment(msgspec.Struct, gc=False):
     index: int
     id: str | None = None
     type: Literal["function", "custom"] | None = None
     function: _Function | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     role: Literal["assistant"] | None = None
     content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_text: str | None = None
+    refusal: str | None = None
     tool_calls: list[_Fragment] = []
 
 
-class _Choice(msgspec.Struct):
+class SoundChoice(msgspec.Struct, gc=False):
+    """One answer of a chunk; see `SoundChunk`."""
+
     index: int
     delta: _Delta
     finish_reason: str | None = None
+    usage: msgspec.Raw = EMPTY
 
 
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice]
+class SoundChunk(msgspec.Struct, gc=False):
+    """A chunk that no SDK trips over, as far as types can tell."""
+
+    choices: list[SoundChoice]
+    id: str | None = None
+    model: str | None = None
+    usage: msgspec.Raw = EMPTY
+    error: msgspec.Raw = EMPTY
 
 
-_valid_chunk: Final = msgspec.json.Decoder(_Chunk)
+_sound_chunk: Final = msgspec.json.Decoder(SoundChunk).decode
 
 
-def _read(data: bytes) -> _Chunk | None:
+def read_sound(data: bytes) -> SoundChunk | None:
+    """Return what `data` says; None when something in it is not as the specification wants it."""
     try:
-        return _valid_chunk.decode(data)
+        return _sound_chunk(data)
     except (ValueError, RecursionError):
         return None
 
@@ -65,18 +80,32 @@ class ChunkRepair:
         """(choice, call index) to the call's id."""
         self.called = False
 
-    def repaired(self, data: bytes) -> bytes:
-        """Return `data`, an object in JSON, itself when an SDK can read it, else the same chunk put right."""
-        chunk = _read(data) or _read(mend_body(data))
-        if chunk is None:
-            return self._mended(data)
-        if not all(self._is_valid(choice) for choice in chunk.choices):
+    def repaired(self, data: bytes, sound: SoundChunk | None) -> bytes:
+        """Return `data`, an object in JSON, itself when an SDK can read it, else the same chunk put right.
+
+        Args:
+            data: The chunk's JSON.
+            sound: What `read_sound` made of it.
+        """
+        chunk = sound or read_sound(mend_body(data))
+        if chunk is None or not all(self._is_valid(choice) for choice in chunk.choices):
             return self._mended(data)
         return data
 
-    def _is_valid(self, choice: _Choice) -> bool:
+    def only_continues(self, choice: SoundChoice) -> bool:
+        """Tell whether the choice's fragments of calls only add to calls that have begun, as they should."""
+        for fragment in choice.delta.tool_calls:
+            if fragment.id or (choice.index, fragment.index) not in self._begun:
+                return False
+            if fragment.function is not None and fragment.function.name:
+                return False
+        return True
+
+    def _is_valid(self, choice: SoundChoice) -> bool:
         if choice.finish_reason == "":
             return False
+        if not choice.delta.tool_calls:
+            return True
         for fragment in choice.delta.tool_calls:
             key = (choice.index, fragment.index)
             begun = key in self._begun

@@ -15,13 +15,13 @@ import msgspec
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream
 
-__all__ = ["Choice", "Chunk", "Delta", "Fragment", "Function", "decoded", "read_chunk", "unreadable"]
+__all__ = ["EMPTY", "Choice", "Chunk", "Delta", "Fragment", "Function", "decoded", "read_chunk", "unreadable"]
 
 EMPTY: Final = msgspec.Raw(b"")
 """A field that was absent."""
 
 
-class Function(msgspec.Struct):
+class Function(msgspec.Struct, gc=False):
     """What a call fragment says of a function, or of a custom tool (`input`)."""
 
     name: str | None = None
@@ -29,7 +29,7 @@ class Function(msgspec.Struct):
     input: str | None = None
 
 
-class Fragment(msgspec.Struct):
+class Fragment(msgspec.Struct, gc=False):
     """A piece of a tool call."""
 
     index: int | None = None
@@ -40,7 +40,7 @@ class Fragment(msgspec.Struct):
     extra_content: msgspec.Raw = EMPTY
 
 
-class Delta(msgspec.Struct):
+class Delta(msgspec.Struct, gc=False):
     """What a chunk adds; a plain answer's `message` is one large delta."""
 
     content: str | None = None
@@ -55,7 +55,7 @@ class Delta(msgspec.Struct):
     annotations: msgspec.Raw = EMPTY
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, gc=False):
     """One answer of possibly several; only the first is read."""
 
     index: int | None = None
@@ -70,7 +70,7 @@ class Choice(msgspec.Struct):
     """In place of `delta` where content was a list, in its order (Mistral). Never read from the wire."""
 
 
-class Chunk(msgspec.Struct):
+class Chunk(msgspec.Struct, gc=False):
     """One event of a stream, or a plain answer."""
 
     id: str | None = None
@@ -95,10 +95,9 @@ def read_chunk(data: bytes) -> Chunk | None:
         chunk = _fast.decode(data)
     except (ValueError, RecursionError):
         return _slow(data)
-    # `parts` is ours: a provider's own field of that name means nothing here.
     for choice in chunk.choices or ():
         if choice.parts:
-            choice.parts = ()
+            choice.parts = ()  # a provider's own field of that name means nothing here
     return chunk
 
 

@@ -8,11 +8,11 @@ from pi_model_proxy.dialects.base import Outgoing, StreamDecoder
 from pi_model_proxy.dialects.errors import upstream_error
 from pi_model_proxy.dialects.names import ToolNames
 from pi_model_proxy.dialects.openai_chat.answer_in import FAMILY, ChatStreamDecoder, decode_message
-from pi_model_proxy.dialects.openai_chat.fields import too_deep
 from pi_model_proxy.dialects.openai_chat.mending import mend
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.quirks import quirks_of
 from pi_model_proxy.dialects.openai_chat.request_out import write_request
+from pi_model_proxy.dialects.reading import too_deep
 from pi_model_proxy.errors import UpstreamError
 from pi_model_proxy.hub import Event, Request, Target
 

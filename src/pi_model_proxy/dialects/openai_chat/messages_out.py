@@ -99,6 +99,7 @@ class MessageWriter:
             media_in_results="none",
             system_turns="keep" if keeps_system else "fold",
             max_call_id=MAX_CALL_ID_CHARS,
+            speaker_names=True,
         )
 
     def _needs_bridge(self, messages: Sequence[_Json], written: Sequence[_Json]) -> bool:
@@ -144,9 +145,12 @@ class MessageWriter:
         for block in turn.blocks:
             if isinstance(block, ImageBlock | DocumentBlock | AudioBlock | RawBlock):
                 self._losses.path(block.at, why="an assistant message holds only text and tool calls")
+            elif isinstance(block, TextBlock) and block not in texts:
+                self._marks.lose(block.cache, block.at)
         message: _Json = {
             "role": "assistant",
             "content": self._assistant_content(texts),
+            **({"name": turn.name} if turn.name else {}),
             **self._replayed(thoughts),
         }
         if self._quirks.requires_thinking_as_text:
@@ -194,7 +198,7 @@ class MessageWriter:
         return {**message, "content": [{"type": "text", "text": thinking}, *rest]}
 
     def _call(self, call: ToolCallBlock) -> _Json:
-        self._marks.refuse(call.cache, call.at)
+        self._marks.lose(call.cache, call.at)
         name = self._names.wire(call.name, call.namespace)
         if call.custom and not self._names.origin(name).wrapped and self._speaks_custom:
             return {"id": call.id, "type": "custom", "custom": {"name": name, "input": call.arguments}}
@@ -222,12 +226,12 @@ class MessageWriter:
             "tool_call_id": result.call_id,
             "content": f"{ERROR_PREFIX}{text}" if result.is_error else text,
         }
-        marks = [
-            self._marks.json(part.cache, part.at)
-            for part in (*result.content, result)
-            if _can_be_marked(part)
+        marked = [
+            part for part in (*result.content, result) if _can_be_marked(part) and part.cache is not None
         ]
-        mark = next((each for each in reversed(marks) if each), None)
+        for part in marked[:-1]:
+            self._marks.lose(part.cache, part.at)
+        mark = self._marks.json(marked[-1].cache, marked[-1].at) if marked else None
         if mark:
             message["content"] = [{"type": "text", "text": message["content"], "cache_control": mark}]
         if self._quirks.requires_tool_result_name and result.name:
@@ -255,7 +259,7 @@ class MessageWriter:
             case ImageBlock():
                 yield self._image(block)
             case DocumentBlock():
-                yield self._document(block)
+                yield from self._document(block)
             case AudioBlock():
                 yield {"type": "input_audio", "input_audio": {"data": block.data, "format": block.format}}
             case RawBlock():
@@ -277,7 +281,9 @@ class MessageWriter:
         mark = self._marks.json(image.cache, image.at)
         return {**part, "cache_control": mark} if mark else part
 
-    def _document(self, document: DocumentBlock) -> _Json:
+    def _document(self, document: DocumentBlock) -> Iterable[_Json]:
+        if document.citations:
+            self._losses.path(f"{document.at}.citations", why="the provider cites no documents")
         name = document.name or "document"
         mark = self._marks.json(document.cache, document.at)
         match document.source:
@@ -287,13 +293,15 @@ class MessageWriter:
                 text = base64.b64decode(data).decode("utf-8", "replace")
                 part = {"type": "text", "text": f"{_heading(document)}{text}"}
             case DataSource(media_type=media_type, data=data):
+                if document.context:
+                    yield {"type": "text", "text": document.context}
                 file = {"filename": name, "file_data": f"data:{media_type};base64,{data}"}
                 part = {"type": "file", "file": file}
             case FileSource():
                 self._losses.refuse(document.at, why="a file stored at another provider")
             case _:
                 self._losses.refuse(document.at, why="a document by address; send its bytes")
-        return {**part, "cache_control": mark} if mark else part
+        yield {**part, "cache_control": mark} if mark else part
 
 
 def _can_be_marked(block: Block) -> TypeGuard[TextBlock | ToolResultBlock]:

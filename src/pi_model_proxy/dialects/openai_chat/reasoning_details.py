@@ -15,12 +15,15 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from pi_model_proxy.dialects.reading import Fields
 from pi_model_proxy.hub import Opaque, ReasoningBlock
 
 __all__ = [
     "OUR_FORMATS",
+    "REASONING_FIELDS",
     "TEXT_FIELDS",
     "details_of",
+    "list_unread",
     "merge_detail",
     "read_reasoning",
     "replay_fields",
@@ -29,6 +32,13 @@ __all__ = [
 
 TEXT_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 """Where servers put visible reasoning: DeepSeek's and vLLM's name, OpenRouter's, Copilot's."""
+REASONING_FIELDS: Final = frozenset({*TEXT_FIELDS, "reasoning_details", "thinking_blocks"})
+"""Every member of an assistant message that may hold reasoning; several of them say the same thing twice."""
+
+_OF_ENTRY: Final = frozenset({
+    "type", "text", "thinking", "summary", "data", "signature", "format", "origin", "id", "index",
+})  # fmt: skip
+"""`index` is left over from a stream."""
 
 _Kind = Literal["anthropic_signature", "anthropic_redacted", "openai_encrypted", "gemini_signature"]
 
@@ -140,6 +150,18 @@ def read_reasoning(message: dict[str, Any], *, at: str) -> tuple[ReasoningBlock,
     if isinstance(blocks, list) and blocks:
         return tuple(_from_thinking_blocks(blocks, at=f"{at}.thinking_blocks"))
     return (ReasoningBlock(text=text, field=field, at=f"{at}.{field}"),) if text else ()
+
+
+def list_unread(message: Fields, paths: list[str]) -> None:
+    """Add to `paths` what an assistant message says of reasoning that `read_reasoning` has no use for."""
+    for name in ("reasoning_details", "thinking_blocks"):
+        entries = message.values.get(name)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            at = f"{message.path(name)}[{index}]"
+            if isinstance(entry, dict):
+                Fields(entry, at).unread(_OF_ENTRY, paths)
+            else:
+                paths.append(at)
 
 
 def _spoken(message: dict[str, Any]) -> tuple[str, str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pi_model_proxy.dialects.base import AnswerContext, Facts, Outgoing, Pipe
-from pi_model_proxy.dialects.openai_chat.fields import too_deep
+from pi_model_proxy.dialects.base import AnswerContext, Facts, Outgoing, Peek, Pipe
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
-from pi_model_proxy.dialects.openai_chat.relay_answer import ChatPipe, relay_message
+from pi_model_proxy.dialects.openai_chat.relay_answer import ChatPipe
+from pi_model_proxy.dialects.openai_chat.relay_kept import kept_request
+from pi_model_proxy.dialects.openai_chat.relay_message import relay_message
 from pi_model_proxy.dialects.openai_chat.relay_request import relay_request
+from pi_model_proxy.dialects.peeking import peek_request
+from pi_model_proxy.dialects.reading import too_deep
 from pi_model_proxy.hub import Target
 
 __all__ = ["ChatRelay"]
@@ -19,10 +22,19 @@ class ChatRelay:
 
     dialect = DIALECT
 
-    def encode_request(self, body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
-        """Return the caller's own body, edited where it must be (see `relay_request.relay_request`)."""
+    def suits(self, body: bytes, target: Target) -> bool:
+        """See `Relay.suits`: always."""
+        del body, target
+        return True
+
+    def encode_request(
+        self, body: bytes, target: Target, headers: Mapping[str, str], peek: Peek | None = None
+    ) -> Outgoing:
+        """Return the caller's own body, edited where it must be (see `relay_kept`, `relay_request`)."""
         try:
-            return relay_request(body, target, headers)
+            members = peek_request(body, usage_on_demand=True).members if peek is None else peek.members
+            kept = kept_request(body, members, target, headers) if members is not None else None
+            return relay_request(body, target, headers) if kept is None else kept
         except RecursionError as error:
             raise too_deep() from error
 

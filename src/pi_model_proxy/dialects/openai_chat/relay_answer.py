@@ -10,16 +10,15 @@ from typing import Final
 
 from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.openai_chat.answer_in import (
-    failure_in,
     is_done,
     read_finish,
     stream_error,
 )
 from pi_model_proxy.dialects.openai_chat.answer_out import DONE_FRAME, PING_FRAME
-from pi_model_proxy.dialects.openai_chat.chunk_repair import ChunkRepair
+from pi_model_proxy.dialects.openai_chat.chunk_repair import ChunkRepair, SoundChunk, read_sound
 from pi_model_proxy.dialects.openai_chat.chunks import Chunk, read_chunk, unreadable
 from pi_model_proxy.dialects.openai_chat.errors_out import error_frame
-from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
+from pi_model_proxy.dialects.openai_chat.quirks import quirks_of
 from pi_model_proxy.dialects.openai_chat.usage import read_usage, usage_json
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream, GatewayError, UpstreamError
@@ -34,18 +33,30 @@ from pi_model_proxy.wire import (
     raw_object,
 )
 
-__all__ = ["ChatPipe", "relay_message"]
+__all__ = ["ChatPipe"]
 
 MAX_HELD_FRAMES: Final = 16
 """Frames without a choice are held back until the answer begins, so that an error can still be a status."""
 
 _NULL_USAGE: Final = b',"usage":null'
-_NOTHING: Final = frozenset({b"", b"null"})
+_NULL_USAGE_AT_END: Final = _NULL_USAGE + b"}"
+_HEAD: Final = frozenset({"id", "object", "created"})
+_ONCE: Final = 2
+"""Parts that a text falls into where something stands in it once."""
+_NULL: Final = b"null"
+_BRACE, _LF = b"{\n"
 
 
 def _members(data: bytes) -> dict[str, bytes]:
     """Return a chunk's members; lone surrogates, which the reader refuses, are mended first."""
     return raw_object(mend_body(data))
+
+
+def _without_null_usage(data: bytes) -> bytes | None:
+    """Return a chunk without its `"usage":null`; None when it is not clear which one is the chunk's own."""
+    if data.endswith(_NULL_USAGE_AT_END):
+        return data[: -len(_NULL_USAGE_AT_END)] + b"}"
+    return data.replace(_NULL_USAGE, b"") if data.count(_NULL_USAGE) == 1 else None
 
 
 class ChatPipe:
@@ -55,27 +66,31 @@ class ChatPipe:
         self.facts = Facts()
         self._context = context
         self._model = ascii_json(context.model)
+        self._told_model = b'"model":' + self._model
         self._frames = FrameDecoder()
         self._repair = ChunkRepair()
         self._held: list[bytes] = []
         self._requires_finish = quirks_of(context.target.compat).supports_finish_reason
         self._usage_shown = False
-        self._needle_model, self._needle = "", b""
+        self._needle_model: str | None = None
+        self._needle = b""
         """The upstream's name of the model, and how a chunk spells it as a member."""
-        self._head: dict[str, bytes] = {}
-        """Id, created and model of the first chunk, for chunks of our own."""
+        self._first = b""
+        """The first chunk (with an id, if any has one), from which chunks of our own have their head."""
+        self._has_id = False
 
     def feed(self, chunk: bytes) -> bytes:
         """Return what may go to the caller now."""
+        facts = self.facts
         out: list[bytes] = []
-        if not self._is_over:
+        if not facts.done and facts.failure is None:
             try:
                 for frame in self._frames.feed(chunk):
                     self._frame(frame, out)
             except UpstreamError as error:
-                self.facts.failure = error
+                facts.failure = error
             except RecursionError:
-                self.facts.failure = unreadable()
+                facts.failure = unreadable()
         return b"".join(out)
 
     def close(self) -> bytes:
@@ -106,62 +121,108 @@ class ChatPipe:
         return self.facts.done or self.facts.failure is not None
 
     def _frame(self, frame: Frame, out: list[bytes]) -> None:
-        if self.facts.done or not frame.data:
+        data = frame.data
+        if self.facts.done or not data:
             return
-        if is_done(frame):
+        sound = read_sound(data) if data[0] == _BRACE else None
+        if sound is not None and not frame.event:
+            kept = self._kept_word(data, sound)
+            if kept is not None:
+                out.append(kept)
+                return
+        if sound is None and is_done(frame):
             self._end(out)
             return
-        chunk = read_chunk(frame.data)
+        chunk = sound or read_chunk(data)
         if chunk is None:
             return  # a heartbeat that says nothing; some SDKs would take it for a chunk
-        error = stream_error(frame, chunk)
+        error = stream_error(frame, chunk.error)
         if error is not None:
             raise error
         self._learn(chunk)
-        data = self._edited(frame.data, chunk)
-        if data is None:
-            return
-        if not chunk.choices and not self.facts.began:
-            self._held.append(encode_frame(data))
-            del self._held[:-MAX_HELD_FRAMES]
-            return
-        self.facts.began = True
-        out += [*self._held, encode_frame(data)]
-        self._held = []
+        told = self._edited(data, chunk, sound)
+        if told is not None:
+            self._pass_on(told, out, begins=bool(chunk.choices))
 
-    def _learn(self, chunk: Chunk) -> None:
+    def _kept_word(self, data: bytes, chunk: SoundChunk) -> bytes | None:
+        """Return the frame for one more piece of the answer; None when it has to go the long way.
+
+        By far the most chunks are such pieces: of their bytes only the model's name changes, and a
+        null count that was not asked for goes. The long way (`_learn`, `_edited`) makes the same of them.
+        """
+        if not self.facts.began or not self._teaches_nothing(chunk):
+            return None
+        if chunk.usage and not self._context.wants_usage:
+            uncounted = _without_null_usage(data)
+            if uncounted is None:
+                return None
+            data = uncounted
+        parts = data.split(self._needle)
+        if len(parts) != _ONCE or data.find(_LF) >= 0:
+            return None
+        told = b"".join((b"data: ", parts[0], self._told_model, parts[1], b"\n\n"))
+        return told if told.isascii() else escape_separators(told[:-2]) + b"\n\n"
+
+    def _teaches_nothing(self, chunk: SoundChunk) -> bool:
+        """Tell whether id and model are known, and the chunk neither counts nor ends nor begins anything."""
+        if chunk.model is None or chunk.model != self._needle_model or len(chunk.choices) != 1:
+            return False
+        choice = chunk.choices[0]
+        return (
+            choice.finish_reason is None
+            and (not choice.delta.tool_calls or self._repair.only_continues(choice))
+            and (not chunk.usage or bytes(chunk.usage) == _NULL)
+            and not choice.usage
+            and not chunk.error
+            and (not chunk.id or self.facts.upstream_id != "")
+        )
+
+    def _pass_on(self, data: bytes, out: list[bytes], *, begins: bool) -> None:
+        if self.facts.began:
+            out.append(b"data: " + data + b"\n\n")
+            return
+        self._held.append(encode_frame(data))
+        if begins:
+            self.facts.began = True
+            out += self._held
+            self._held = []
+        else:
+            del self._held[:-MAX_HELD_FRAMES]
+
+    def _learn(self, chunk: Chunk | SoundChunk) -> None:
         facts = self.facts
-        facts.upstream_id = facts.upstream_id or chunk.id or ""
-        facts.upstream_model = facts.upstream_model or chunk.model or ""
+        if not facts.upstream_id:
+            facts.upstream_id = chunk.id or ""
+        if not facts.upstream_model:
+            facts.upstream_model = chunk.model or ""
         for choice in chunk.choices or ():
-            usage = None if bytes(choice.usage) in _NOTHING else read_usage(choice.usage)
-            facts.usage = usage or facts.usage
+            if choice.usage and bytes(choice.usage) != _NULL:
+                facts.usage = read_usage(choice.usage) or facts.usage
             if choice.finish_reason:
                 reason = read_finish(choice.finish_reason)
                 facts.finish = facts.finish or Finish(reason=reason, native=choice.finish_reason)
-        if bytes(chunk.usage) not in _NOTHING:
+        if chunk.usage and bytes(chunk.usage) != _NULL:
             facts.usage = read_usage(chunk.usage) or facts.usage
 
-    def _edited(self, data: bytes, chunk: Chunk) -> bytes | None:
+    def _edited(self, data: bytes, chunk: Chunk | SoundChunk, sound: SoundChunk | None) -> bytes | None:
         """Return the chunk as the caller shall see it; None for a usage chunk it did not ask for."""
-        counts = bytes(chunk.usage) not in _NOTHING
-        wanted = self._context.wants_usage
-        if counts and not wanted and not chunk.choices:
-            return None
-        data = self._repair.repaired(data)
-        self._usage_shown = self._usage_shown or (counts and wanted)
-        if not self._head:
-            self._head = {
-                name: raw for name, raw in _members(data).items() if name in {"id", "object", "created"}
-            }
-        hides_usage = bool(chunk.usage) and not wanted
+        hides_usage = False
+        if chunk.usage:
+            counts = bytes(chunk.usage) != _NULL
+            hides_usage = not self._context.wants_usage
+            if counts and hides_usage and not chunk.choices:
+                return None
+            self._usage_shown = self._usage_shown or (counts and not hides_usage)
+        data = self._repair.repaired(data, sound)
+        if not self._has_id and (chunk.id is not None or not self._first):
+            self._first, self._has_id = data, chunk.id is not None
         edited = self._edited_in_place(data, chunk, hides_usage=hides_usage)
         if edited is None:
             remove = ("usage",) if hides_usage else ()
             edited = edit_object(_members(data), put={"model": self._model}, remove=remove)
         return escape_separators(edited)
 
-    def _edited_in_place(self, data: bytes, chunk: Chunk, *, hides_usage: bool) -> bytes | None:
+    def _edited_in_place(self, data: bytes, chunk: Chunk | SoundChunk, *, hides_usage: bool) -> bytes | None:
         """Return the chunk edited without taking it apart; None when that cannot be done safely.
 
         Inside JSON strings quotes are escaped, so a needle can only be a member; one that is there
@@ -174,10 +235,11 @@ class ChatPipe:
         if data.count(self._needle) != 1:
             return None
         if hides_usage:
-            if bytes(chunk.usage) != b"null" or data.count(_NULL_USAGE) != 1:
+            uncounted = _without_null_usage(data) if bytes(chunk.usage) == _NULL else None
+            if uncounted is None:
                 return None
-            data = data.replace(_NULL_USAGE, b"")
-        return data.replace(self._needle, b'"model":' + self._model)
+            data = uncounted
+        return data.replace(self._needle, self._told_model)
 
     def _end(self, out: list[bytes]) -> None:
         """Write the end.
@@ -201,6 +263,9 @@ class ChatPipe:
         self.facts.done = True
 
     def _own_chunk(self, choices: list[object], usage: Usage | None) -> bytes:
+        head = (
+            {name: raw for name, raw in _members(self._first).items() if name in _HEAD} if self._first else {}
+        )
         put = {
             "object": b'"chat.completion.chunk"',
             "model": self._model,
@@ -208,39 +273,4 @@ class ChatPipe:
         }
         if self._context.wants_usage:
             put["usage"] = ascii_json(usage_json(usage) if usage else None)
-        return encode_frame(edit_object(self._head, put=put))
-
-
-def relay_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
-    """Return a plain answer under the caller's model name, and what it says."""
-    facts = Facts()
-    try:
-        chunk = read_chunk(body)
-        if chunk is None:
-            raise BrokenStream("The provider answered 200 with JSON that is no chat completion.")
-        error = stream_error(Frame("", body), chunk) or failure_in(chunk)
-        if error is not None:
-            raise error
-        _learn_plain(chunk, facts, quirks_of(context.target.compat))
-        put = {"model": ascii_json(context.model)}
-        if facts.usage is not None and bytes(chunk.usage) in _NOTHING:
-            put["usage"] = ascii_json(usage_json(facts.usage))
-        renamed = edit_object(_members(body), put=put)
-    except UpstreamError as error:
-        facts.failure = error
-        return b"", facts
-    except RecursionError:
-        facts.failure = unreadable()
-        return b"", facts
-    facts.began = facts.done = True
-    return renamed, facts
-
-
-def _learn_plain(chunk: Chunk, facts: Facts, quirks: Quirks) -> None:
-    facts.upstream_id, facts.upstream_model = chunk.id or "", chunk.model or ""
-    counts = [chunk.usage, *(choice.usage for choice in chunk.choices or ())]
-    facts.usage = next((read_usage(raw) for raw in counts if bytes(raw) not in _NOTHING), None)
-    native = next((choice.finish_reason for choice in chunk.choices or () if choice.finish_reason), None)
-    if native is None and quirks.supports_finish_reason:
-        raise BrokenStream("The provider's answer has no finish_reason: it is not complete; try again.")
-    facts.finish = Finish(reason=read_finish(native or "stop"), native=native)
+        return encode_frame(edit_object(head, put=put))

@@ -5,6 +5,7 @@ Cheap tests first: most requests need nothing, and then not even the array is sp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,10 +21,11 @@ from pi_model_proxy.errors import BadRequest
 from pi_model_proxy.hub import Target
 from pi_model_proxy.wire import compact_json, join_array, raw_array
 
-__all__ = ["relay_messages", "relay_tools", "with_system_roles"]
+__all__ = ["needs_every_message", "relay_messages", "relay_tools", "telling_words", "with_system_roles"]
 
 _Json = dict[str, Any]
 _INSTRUCTION_ROLES: Final = frozenset({"system", "developer"})
+_DETAILS: Final = "reasoning_details"
 _BOOKKEEPING: Final = "provider_specific_fields"
 """What LiteLLM notes in answers for itself, and sends back with them; OpenAI refuses fields it does not know."""
 
@@ -34,6 +36,25 @@ class _Head(msgspec.Struct):
 
 _head_decoder: Final = msgspec.json.Decoder(_Head)
 _object_decoder: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+def needs_every_message(target: Target, quirks: Quirks) -> bool:
+    """Tell whether the messages to this model must be read whatever they say."""
+    return (
+        quirks.requires_tool_result_name
+        or quirks.requires_assistant_after_tool_result
+        or quirks.requires_non_null_assistant_content
+        or (quirks.requires_reasoning_content_on_assistant_messages and target.reasoning)
+    )
+
+
+def telling_words(target: Target, quirks: Quirks) -> re.Pattern[bytes]:
+    """Return what must be found in JSON text before a message to this model may have to change."""
+    words = [_BOOKKEEPING + '"', 'reasoning(?!_effort")' if target.hosted_by_vendor else _DETAILS + '"']
+    if not quirks.supports_developer_role:
+        words.append('developer"')
+    # One quote before them all makes the search quick.
+    return re.compile(f'"(?:{"|".join(words)})'.encode())
 
 
 def relay_messages(
@@ -93,19 +114,13 @@ class _Messages:
         """Tool call id to tool name, for providers that want the name on results."""
 
     def needs_reading(self) -> bool:
-        quirks, raw = self._quirks, self._raw
-        return (
-            (b'"developer"' in raw and not quirks.supports_developer_role)
-            or (b'"reasoning' in raw and (self._target.hosted_by_vendor or self._has_our_details()))
-            or _BOOKKEEPING.encode() in raw
-            or quirks.requires_tool_result_name
-            or quirks.requires_assistant_after_tool_result
-            or quirks.requires_non_null_assistant_content
-            or (quirks.requires_reasoning_content_on_assistant_messages and self._target.reasoning)
-        )
-
-    def _has_our_details(self) -> bool:
-        return any(form.encode() in self._raw for form in OUR_FORMATS)
+        if needs_every_message(self._target, self._quirks):
+            return True
+        found = set(telling_words(self._target, self._quirks).findall(self._raw))
+        # A provider's own details go back to it; only ours, made for another model, must not.
+        if found == {f'"{_DETAILS}"'.encode()}:
+            return any(form.encode() in self._raw for form in OUR_FORMATS)
+        return bool(found)
 
     def edit(self, *, marks: bool) -> bytes:
         try:
@@ -169,13 +184,13 @@ class _Messages:
 
     def _without_foreign_reasoning(self, message: _Json, at: str) -> bool:
         """Take out the reasoning of other models: what we put into an answer ourselves, and at OpenAI all of it."""
-        details = message.get("reasoning_details")
+        details = message.get(_DETAILS)
         ours = isinstance(details, list) and any(
             isinstance(entry, dict) and entry.get("format") in OUR_FORMATS for entry in details
         )
         if not ours and not self._target.hosted_by_vendor:
             return False
-        found = [name for name in (*TEXT_FIELDS, "reasoning_details", "thinking_blocks") if name in message]
+        found = [name for name in (*TEXT_FIELDS, _DETAILS, "thinking_blocks") if name in message]
         for name in found:
             del message[name]
             self._losses.path(f"{at}.{name}", why="the thinking of another model")

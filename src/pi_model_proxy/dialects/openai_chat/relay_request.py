@@ -13,7 +13,6 @@ import msgspec
 
 from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.dialects.losses import STEERING_FIELDS, Losses
-from pi_model_proxy.dialects.openai_chat.fields import Fields, too_deep
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
 from pi_model_proxy.dialects.openai_chat.relay_messages import relay_messages, relay_tools
@@ -24,16 +23,18 @@ from pi_model_proxy.dialects.openai_chat.request_out import (
     sampling_overrides,
 )
 from pi_model_proxy.dialects.openai_chat.thinking import VENDOR_FIELDS, thinking_fields
+from pi_model_proxy.dialects.reading import Fields, too_deep
 from pi_model_proxy.dialects.reasoning import LEVELS, LevelChoice, choose_level
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BadRequest
 from pi_model_proxy.hub import ReasoningWish, Request, Target
 from pi_model_proxy.wire import compact_json, edit_object, raw_object
 
-__all__ = ["relay_request"]
+__all__ = ["is_understood", "passed_headers", "places_marks", "relay_request"]
 
-PASSED_HEADERS: Final = ("openai-beta",)
-"""Headers of the format itself; organisation and project would steer whose account pays."""
+PASSED_HEADER: Final = "openai-beta"
+"""The one of the format itself; organisation and project would steer whose account pays."""
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 _Json = dict[str, Any]
 
@@ -51,14 +52,23 @@ def relay_request(body: bytes, target: Target, headers: Mapping[str, str]) -> Ou
     editor = _Editor(members, target, losses)
     editor.edit()
     session = editor.top.text("prompt_cache_key")
-    passed = {name: headers[name] for name in PASSED_HEADERS if name in headers}
     return Outgoing(
         path=PATH,
         body=edit_object(members, put=editor.put, remove=editor.remove),
-        headers=passed | affinity_headers(editor.quirks, session),
+        headers={**passed_headers(headers), **affinity_headers(editor.quirks, session)},
         dropped=losses.paths,
         stream=editor.stream,
     )
+
+
+def passed_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the caller's headers that belong to the format itself."""
+    return {PASSED_HEADER: headers[PASSED_HEADER]} if PASSED_HEADER in headers else _NO_HEADERS
+
+
+def places_marks(target: Target, quirks: Quirks) -> bool:
+    """Tell whether prompt-cache marks are placed for callers that have placed none."""
+    return quirks.cache_control_format == "anthropic" and target.auto_cache
 
 
 def _members(body: bytes) -> dict[str, bytes]:
@@ -91,7 +101,7 @@ class _Editor:
         self.target = target
         self.losses = losses
         self.quirks = quirks_of(target.compat)
-        self.put: dict[str, bytes] = {"model": compact_json(target.model)}
+        self.put: dict[str, bytes] = {"model": compact_json(target.identity.deployment or target.model)}
         self.remove: set[str] = set()
         small = {name: _read(name, raw) for name, raw in members.items() if name in _READ}
         self.top = Fields(small)
@@ -99,15 +109,14 @@ class _Editor:
         self.stream = self.top.flag("stream") or False
 
     def edit(self) -> None:
-        for name in self.members.keys() & STEERING_FIELDS:
-            self._drop(name)
+        for name in self.members:
+            if name in STEERING_FIELDS:
+                self._drop(name)
         self._usage()
         self._limit()
         self._think()
-        marks = (
-            self.quirks.cache_control_format == "anthropic"
-            and self.target.auto_cache
-            and not any(b'"cache_control"' in self.members.get(name, b"") for name in ("messages", "tools"))
+        marks = places_marks(self.target, self.quirks) and not any(
+            b'"cache_control"' in self.members.get(name, b"") for name in ("messages", "tools")
         )
         messages = relay_messages(
             self.members["messages"], self.target, self.quirks, self.losses, marks=marks
@@ -124,7 +133,7 @@ class _Editor:
         level = self._choice.level if self._choice else None
         for name, value in sampling_overrides(self.target, level).items():
             self._set(name, value)
-        for name in self.target.identity.omitted_fields & (self.members.keys() | self.put.keys()):
+        for name in sorted(self.target.identity.omitted_fields & (self.members.keys() | self.put.keys())):
             self.put.pop(name, None)
             if name in self.members:
                 self._drop(name)
@@ -213,8 +222,13 @@ def _wish(effort: str) -> ReasoningWish | None:
     return ReasoningWish(mode="level", level=effort) if effort in LEVELS else None
 
 
+def is_understood(effort: str, target: Target, quirks: Quirks) -> bool:
+    """Tell whether the caller's own `reasoning_effort` is already what the provider is to hear, or a word nobody knows."""
+    choice = choose_level(_wish(effort), target)
+    return choice is None or _is_said(effort, choice, quirks)
+
+
 def _is_said(effort: str, choice: LevelChoice, quirks: Quirks) -> bool:
-    """Tell whether the caller's own word is already what the provider is to hear."""
     if quirks.thinking_format != "openai" or not quirks.supports_reasoning_effort:
         return False
     if choice.level == "off":

@@ -6,14 +6,15 @@ through chat endpoints: OpenRouter's `reasoning`, z.ai's and LiteLLM's `thinking
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
 
 from pi_model_proxy.dialects.losses import STEERING_FIELDS
-from pi_model_proxy.dialects.openai_chat.fields import Fields, decode_object
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT, read_messages
 from pi_model_proxy.dialects.openai_chat.tools_in import read_tool_choice, read_tools
+from pi_model_proxy.dialects.reading import Fields, read_json, says_nothing
 from pi_model_proxy.dialects.reasoning import LEVELS
 from pi_model_proxy.errors import UnsupportedFeature
 from pi_model_proxy.hub import OutputFormat, ReasoningWish, Request, Sampling
@@ -32,12 +33,15 @@ _UNDERSTOOD: Final = frozenset({
 _REASONING_FIELDS: Final = ("reasoning_effort", "reasoning", "thinking", "enable_thinking")
 """Where a wish to think may stand, the most telling first."""
 
-_NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
-    "store": (False,),
-    "modalities": (["text"],),
-    "moderation": ({},),
-}
+_NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {"store": (False,), "modalities": (["text"],)}
 """Values that ask for nothing: not worth listing as dropped."""
+
+_OF_STREAM: Final = frozenset({"include_usage"})
+_OF_EFFORT: Final = frozenset({"effort", "max_tokens", "exclude", "enabled"})
+_OF_THINKING: Final = frozenset({"type", "budget_tokens", "display"})
+_OF_FORMAT: Final = frozenset({"type", "json_schema"})
+_OF_SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
+_DISPLAYS: Final[dict[str, Literal["none", "summary"]]] = {"omitted": "none", "summarized": "summary"}
 
 _PATHS: Final = {
     "sampling.temperature": "temperature",
@@ -51,8 +55,13 @@ _PATHS: Final = {
     "sampling.logprobs": "logprobs",
     "sampling.top_logprobs": "top_logprobs",
     "output": "response_format",
-    "parallel_tools": "parallel_tool_calls",
+    "output.name": "response_format.json_schema.name",
+    "output.description": "response_format.json_schema.description",
+    "output.schema": "response_format.json_schema.schema",
+    "output.strict": "response_format.json_schema.strict",
     "cache_key": "prompt_cache_key",
+    "image.detail": "image_url.detail",
+    "call.opaque": "extra_content",
 }
 """Hub field to the caller's field, where the two differ and only one name is possible."""
 
@@ -64,56 +73,82 @@ def read_request(body: bytes) -> Request:
         BadRequest: names the JSON path.
         UnsupportedFeature: something no other dialect can give (spoken answers, blocking moderation).
     """
-    request = Fields(decode_object(body))
+    request = read_json(body)
     _refuse_the_impossible(request)
-    conversation = read_messages(request)
-    dropped = [*conversation.dropped, *(name for name in request.values if name in STEERING_FIELDS)]
-    reasoning, reasoning_path, unread = _reasoning(request)
-    dropped += unread
-    max_path = (
-        "max_completion_tokens" if request.values.get("max_completion_tokens") is not None else "max_tokens"
-    )
-    end_user_path = "safety_identifier" if request.values.get("safety_identifier") is not None else "user"
-    metadata = _metadata(request, dropped)
+    dropped: list[str] = []
+    conversation = read_messages(request, dropped)
+    dropped += [name for name in request.values if name in STEERING_FIELDS]
+    reasoning, reasoning_path = _reasoning(request, dropped)
+    max_path = _given(request, "max_completion_tokens", "max_tokens", dropped)
+    end_user_path = _given(request, "safety_identifier", "user", dropped)
+    is_legacy = not request.array("tools") and (bool(request.array("functions")) or conversation.is_legacy)
+    parallel = request.flag("parallel_tool_calls")
     return Request(
         dialect=DIALECT,
         model=request.text("model"),
         stream=request.flag("stream") or False,
-        wants_usage=_wants_usage(request),
+        wants_usage=_wants_usage(request, dropped),
         instructions=conversation.instructions,
         turns=conversation.turns,
-        tools=read_tools(request),
-        tool_choice=read_tool_choice(request),
-        parallel_tools=request.flag("parallel_tool_calls"),
+        tools=read_tools(request, dropped),
+        tool_choice=read_tool_choice(request, dropped),
+        # Before there were tools an answer could call one function at a time.
+        parallel_tools=False if is_legacy and parallel is None else parallel,
         max_output=request.whole(max_path),
         stop=_stop(request),
         n=_count(request),
         sampling=_sampling(request),
         reasoning=reasoning,
-        output=_output(request),
+        output=_output(request, dropped),
         verbosity=request.text("verbosity"),
         cache_key=request.text("prompt_cache_key"),
         end_user=request.text(end_user_path),
-        metadata=metadata,
+        metadata=_metadata(request, dropped),
         service_tier=request.text("service_tier"),
         extra=_extra(request),
-        paths={
-            **_PATHS,
-            "max_output": max_path,
-            "end_user": end_user_path,
-            "reasoning": reasoning_path,
-            "tool_choice": "tool_choice" if "tool_choice" in request.values else "function_call",
-        },
+        legacy_functions=is_legacy,
+        paths=_paths(
+            max_path,
+            end_user_path,
+            reasoning_path,
+            "tool_choice" if request.values.get("tool_choice") is not None else "function_call",
+            "" if parallel is None else "parallel_tool_calls",
+        ),
         dropped=tuple(dropped),
     )
 
 
+@lru_cache(maxsize=64)
+def _paths(
+    max_output: str, end_user: str, reasoning: str, tool_choice: str, parallel_tools: str
+) -> dict[str, str]:
+    """Return where the fields stand; the few dicts there can be are shared, and nobody writes into them."""
+    return {
+        **_PATHS,
+        "max_output": max_output,
+        "end_user": end_user,
+        "reasoning": reasoning,
+        "tool_choice": tool_choice,
+        "parallel_tools": parallel_tools,
+    }
+
+
+def _given(request: Fields, new: str, old: str, dropped: list[str]) -> str:
+    """Return which of two names of one field counts: the newer one; an older one that says something else is dropped."""
+    if request.values.get(new) is None:
+        return old
+    if request.values.get(old) not in {None, request.values[new]}:
+        dropped.append(old)
+    return new
+
+
 def _refuse_the_impossible(request: Fields) -> None:
-    modalities = request.items("modalities") or []
-    if "audio" in modalities or request.values.get("audio") is not None:
-        path = "modalities" if "audio" in modalities else "audio"
+    modalities = request.array("modalities")
+    other_than_text = [modality for modality in modalities if modality != "text"]
+    if other_than_text or not says_nothing(request.values.get("audio")):
+        path = "modalities" if other_than_text else "audio"
         raise UnsupportedFeature(
-            f"{path}: spoken answers cannot be had from this model's API; ask for text or choose another model.",
+            f"{path}: spoken or drawn answers cannot be had from this model's API; ask for text or choose another model.",
             param=path,
         )
     moderation = request.object("moderation")
@@ -128,9 +163,15 @@ def _refuse_the_impossible(request: Fields) -> None:
             )
 
 
-def _wants_usage(request: Fields) -> bool:
+def _wants_usage(request: Fields, dropped: list[str]) -> bool:
     options = request.object("stream_options")
-    return options is not None and options.flag("include_usage") is True
+    if options is None:
+        return False
+    # `include_obfuscation: false` is what we do anyway.
+    dropped += [
+        options.path(name) for name, value in options.values.items() if value and name not in _OF_STREAM
+    ]
+    return options.flag("include_usage") is True
 
 
 def _stop(request: Fields) -> tuple[str, ...]:
@@ -140,14 +181,14 @@ def _stop(request: Fields) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,) if value else ()
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        request.refuse("stop", "must be a string or an array of strings.")
+        request.refuse("stop", "must be a string or an array of strings")
     return tuple(each for each in value if each)
 
 
 def _count(request: Fields) -> int:
     count = request.whole("n")
     if count is not None and count < 1:
-        request.refuse("n", "must be at least 1.")
+        request.refuse("n", "must be at least 1")
     return count or 1
 
 
@@ -168,17 +209,19 @@ def _sampling(request: Fields) -> Sampling:
     )
 
 
-def _reasoning(request: Fields) -> tuple[ReasoningWish | None, str, list[str]]:
-    """Return the wish, the JSON path it stands at, and the paths of what was said beside it or cannot be read."""
+def _reasoning(request: Fields, dropped: list[str]) -> tuple[ReasoningWish | None, str]:
+    """Return the wish and the JSON path it stands at; what was said beside it, or cannot be read, is dropped."""
     given = [name for name in _REASONING_FIELDS if request.values.get(name) is not None]
     for name in given:
-        wish = _wish(request, name)
+        wish = _wish(request, name, dropped)
         if wish is not None:
-            return wish, name, [other for other in given if other != name]
-    return None, "reasoning_effort", given
+            dropped += [other for other in given if other != name]
+            return wish, name
+    dropped += given
+    return None, "reasoning_effort"
 
 
-def _wish(request: Fields, name: str) -> ReasoningWish | None:
+def _wish(request: Fields, name: str, dropped: list[str]) -> ReasoningWish | None:
     value = request.values[name]
     if name == "reasoning_effort":
         return _effort_wish(request.text(name) or "")
@@ -186,9 +229,8 @@ def _wish(request: Fields, name: str) -> ReasoningWish | None:
         return ReasoningWish(mode="auto" if request.flag(name) else "off")
     if not isinstance(value, dict):
         return None
-    return (
-        _openrouter_wish(Fields(value, name)) if name == "reasoning" else _thinking_wish(Fields(value, name))
-    )
+    read = _openrouter_wish if name == "reasoning" else _thinking_wish
+    return read(Fields(value, name), dropped)
 
 
 def _effort_wish(effort: str) -> ReasoningWish | None:
@@ -199,7 +241,8 @@ def _effort_wish(effort: str) -> ReasoningWish | None:
     return ReasoningWish(mode="level", level=effort) if effort in LEVELS else None
 
 
-def _openrouter_wish(reasoning: Fields) -> ReasoningWish | None:
+def _openrouter_wish(reasoning: Fields, dropped: list[str]) -> ReasoningWish | None:
+    reasoning.unread(_OF_EFFORT, dropped)
     visible: Literal["none"] | None = "none" if reasoning.flag("exclude") else None
     effort, budget, enabled = (
         reasoning.text("effort"),
@@ -207,39 +250,48 @@ def _openrouter_wish(reasoning: Fields) -> ReasoningWish | None:
         reasoning.flag("enabled"),
     )
     if enabled is False:
+        dropped += [reasoning.path(name) for name in ("effort", "max_tokens") if name in reasoning.values]
         return ReasoningWish(mode="off", visible=visible)
     if budget is not None:
+        if effort is not None:
+            dropped.append(reasoning.path("effort"))
         return ReasoningWish(mode="budget", budget=budget, visible=visible)
     wish = _effort_wish(effort) if effort is not None else ReasoningWish(mode="auto")
     return msgspec.structs.replace(wish, visible=visible) if wish else None
 
 
-def _thinking_wish(thinking: Fields) -> ReasoningWish | None:
-    budget = thinking.whole("budget_tokens")
-    match thinking.text("type"):
-        case "disabled":
-            return ReasoningWish(mode="off")
-        case "enabled" if budget is not None:
-            return ReasoningWish(mode="budget", budget=budget)
-        case "enabled" | "adaptive" | "auto":
-            return ReasoningWish(mode="auto")
-        case _:
-            return None
+def _thinking_wish(thinking: Fields, dropped: list[str]) -> ReasoningWish | None:
+    thinking.unread(_OF_THINKING, dropped)
+    kind, budget, display = thinking.text("type"), thinking.whole("budget_tokens"), thinking.text("display")
+    if display is not None and display not in _DISPLAYS:
+        dropped.append(thinking.path("display"))
+    visible = _DISPLAYS.get(display or "")
+    if kind == "enabled" and budget is not None:
+        return ReasoningWish(mode="budget", budget=budget, visible=visible)
+    if budget is not None:
+        dropped.append(thinking.path("budget_tokens"))
+    if kind == "disabled":
+        return ReasoningWish(mode="off")
+    return ReasoningWish(mode="auto", visible=visible) if kind in {"enabled", "adaptive", "auto"} else None
 
 
-def _output(request: Fields) -> OutputFormat | None:
+def _output(request: Fields, dropped: list[str]) -> OutputFormat | None:
     form = request.object("response_format")
-    kind = form.text("type") if form else None
-    if form is None or kind in {None, "text"}:
+    if form is None:
+        return None
+    form.unread(_OF_FORMAT, dropped)
+    kind = form.text("type")
+    if kind in {None, "text"}:
         return None
     if kind == "json_object":
         return OutputFormat(kind="json")
     if kind != "json_schema":
-        form.refuse("type", "must be `text`, `json_object` or `json_schema`.")
+        form.refuse("type", "must be `text`, `json_object` or `json_schema`")
     holder = form.object("json_schema")
     schema = holder.object("schema") if holder else None
     if holder is None or schema is None:
-        form.refuse("json_schema", "must be an object with a `schema`.")
+        form.refuse("json_schema", "must be an object with a `schema`")
+    holder.unread(_OF_SCHEMA, dropped)
     return OutputFormat(
         kind="schema",
         schema=schema.values,
@@ -264,6 +316,6 @@ def _extra(request: Fields) -> dict[str, Any]:
         for name, value in request.values.items()
         if name not in _UNDERSTOOD
         and name not in STEERING_FIELDS
-        and value is not None
+        and not says_nothing(value)
         and value not in _NEUTRAL.get(name, ())
     }

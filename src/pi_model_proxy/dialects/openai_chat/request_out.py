@@ -17,6 +17,7 @@ from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
 from pi_model_proxy.dialects.openai_chat.thinking import thinking_fields
 from pi_model_proxy.dialects.openai_chat.tools_out import ToolWriter, runnable_tools
 from pi_model_proxy.dialects.reasoning import LevelChoice, choose_level, is_wish_lost
+from pi_model_proxy.dialects.sessions import session_of
 from pi_model_proxy.dialects.surrogates import clean_json
 from pi_model_proxy.hub import OutputFormat, Request, Target, ToolCallBlock, ToolResultBlock
 from pi_model_proxy.wire import compact_json
@@ -63,7 +64,7 @@ def write_request(request: Request, target: Target) -> Outgoing:
     names = ToolNames(tools, casing=target.identity.tool_names, wraps_custom=not speaks_custom)
     marks = CacheMarks(quirks, losses)
     body: _Json = {
-        "model": target.model,
+        "model": target.identity.deployment or target.model,
         "messages": MessageWriter(target, quirks, names=names, losses=losses, marks=marks).write(request),
         "stream": True,
     }
@@ -93,10 +94,10 @@ def write_request(request: Request, target: Target) -> Outgoing:
     return Outgoing(
         path=PATH,
         body=compact_json(body),
-        headers=affinity_headers(quirks, request.cache_key),
+        headers=affinity_headers(quirks, session_of(request)),
         dropped=losses.paths,
         names=names,
-        stop_here=request.stop[MAX_STOPS:] if target.hosted_by_vendor else (),
+        stop_here=() if (most := _most_stops(target)) is None else request.stop[most:],
     )
 
 
@@ -108,14 +109,18 @@ def _limits(request: Request, target: Target, quirks: Quirks, losses: Losses) ->
             losses.field("max_output")
             limit = target.max_output
         fields[quirks.max_tokens_field] = max(1, limit)
-    if request.stop:
-        fields["stop"] = list(request.stop[: _most_stops(target)])
+    stops = request.stop[: _most_stops(target)]
+    if stops:
+        fields["stop"] = list(stops)
     return fields
 
 
 def _most_stops(target: Target) -> int | None:
     """Return how many stop sequences the upstream takes; the gateway watches for the others itself."""
-    return MAX_STOPS if target.hosted_by_vendor else None
+    if not target.hosted_by_vendor:
+        return None
+    # "Unsupported parameter: 'stop' is not supported with this model": OpenAI's models that reason.
+    return 0 if target.reasoning else MAX_STOPS
 
 
 def _tool_manners(request: Request, quirks: Quirks, *, has_tools: bool) -> _Json:
@@ -139,9 +144,19 @@ def _thinking(
 ) -> _Json:
     fields = thinking_fields(choice, quirks, target, max_output=request.max_output)
     unsaid = choice is not None and choice.level != "off" and not choice.auto and not fields
-    if is_wish_lost(request.reasoning, choice) or unsaid or (choice is not None and choice.clamped):
-        losses.field("reasoning")
+    if is_wish_lost(request.reasoning, choice) or unsaid:
+        losses.wish()
+    elif choice is not None and choice.clamped:
+        losses.level()
+    elif _is_to_be_hidden(request):
+        losses.field("reasoning.visible")
     return fields
+
+
+def _is_to_be_hidden(request: Request) -> bool:
+    """Tell whether thinking is unwelcome, which chat upstreams show; who hides it in the answer names no path for this."""
+    wish = request.reasoning
+    return wish is not None and wish.visible == "none" and "reasoning.visible" in request.paths
 
 
 def _sampling(request: Request, target: Target, choice: LevelChoice | None, losses: Losses) -> _Json:
@@ -176,6 +191,13 @@ def _about_the_caller(request: Request, target: Target, quirks: Quirks, losses: 
             fields[name] = value
         elif value is not None:
             losses.field(hub_field)
+    if (
+        request.cache_key is None
+        and request.session
+        and target.auto_cache
+        and _takes_cache_key(target, quirks)
+    ):
+        fields["prompt_cache_key"] = request.session
     if request.metadata:
         losses.field("metadata")  # OpenAI takes it only with `store`
     return fields

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from pi_model_proxy.dialects.base import AnswerContext, ErrorAnswer, Peek, StreamEncoder
 from pi_model_proxy.dialects.openai_chat.answer_out import ChatStreamEncoder, encode_message
 from pi_model_proxy.dialects.openai_chat.errors_out import encode_error
-from pi_model_proxy.dialects.openai_chat.fields import Fields, decode_object, too_deep
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.request_in import read_request
-from pi_model_proxy.dialects.surrogates import mend_body
+from pi_model_proxy.dialects.peeking import peek_request
+from pi_model_proxy.dialects.reading import too_deep
 from pi_model_proxy.errors import GatewayError
 from pi_model_proxy.hub import Message, Request
 
 __all__ = ["ChatServer"]
-
-
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
-
-class _Peeked(msgspec.Struct):
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-
-
-_peek_decoder = msgspec.json.Decoder(_Peeked)
 
 
 class ChatServer:
@@ -41,23 +26,7 @@ class ChatServer:
         Raises:
             BadRequest: names the JSON path.
         """
-        try:
-            peeked = _peek_decoder.decode(mend_body(body))
-        except (ValueError, RecursionError):
-            # The slow reading finds out which field it was.
-            request = Fields(decode_object(body))
-            options = request.object("stream_options")
-            peeked = _Peeked(
-                request.text("model"),
-                request.flag("stream"),
-                _StreamOptions(options.flag("include_usage") if options else None),
-            )
-        options_ = peeked.stream_options
-        return Peek(
-            model=peeked.model,
-            stream=peeked.stream is True,
-            wants_usage=options_ is not None and options_.include_usage is True,
-        )
+        return peek_request(body, usage_on_demand=True)
 
     def decode_request(self, body: bytes) -> Request:
         """Return the whole request (see `request_in.read_request`)."""

@@ -34,7 +34,7 @@ def runnable_tools(request: Request, losses: Losses) -> tuple[Tool, ...]:
         if forced or len(hosted) == len(request.tools):
             losses.refuse(tool.at, why="the tool runs at another provider")
         losses.path(tool.at, why="the tool runs at another provider")
-    return distinct_tools(tool for tool in request.tools if tool.kind != "server")
+    return distinct_tools((tool for tool in request.tools if tool.kind != "server"), losses)
 
 
 class ToolWriter:
@@ -55,6 +55,8 @@ class ToolWriter:
             # Said by leaving the others out: only OpenAI itself knows `allowed_tools`.
             tools = [tool for tool in tools if tool.name in choice.names]
         if not tools:
+            if choice is not None and (choice.required or choice.mode in {"required", "named"}):
+                self._losses.field("tool_choice")
             return {}
         fields: _Json = {"tools": [self._tool(tool) for tool in tools]}
         if choice is not None:
@@ -76,7 +78,7 @@ class ToolWriter:
     def _function(self, tool: Tool, about: _Json) -> _Json:
         if tool.kind == "custom":
             if tool.grammar is not None:
-                self._losses.path(f"{tool.at}.format", why="the provider knows no grammars")
+                self._losses.of_tool(tool, "grammar", why="the provider knows no grammars")
             return {**about, "parameters": wrapped_schema()}
         about["parameters"] = _schema(tool)
         if tool.strict is None:
@@ -84,7 +86,7 @@ class ToolWriter:
         if self._quirks.supports_strict_mode or self._target.hosted_by_vendor:
             about["strict"] = tool.strict
         elif tool.strict:
-            self._losses.path(f"{tool.at}.strict", why="the provider does not enforce schemas")
+            self._losses.of_tool(tool, "strict", why="the provider does not enforce schemas")
         return about
 
     def _choice(self, choice: ToolChoice, tools: Sequence[Tool]) -> str | _Json:

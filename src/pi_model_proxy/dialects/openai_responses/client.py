@@ -12,17 +12,20 @@ from pi_model_proxy.dialects.openai_responses.decoder import FAMILY, ResponsesDe
 from pi_model_proxy.dialects.openai_responses.request import encode_request
 from pi_model_proxy.dialects.openai_responses.retry import refuses_reasoning, without_reasoning
 from pi_model_proxy.dialects.openai_responses.tools import DIALECT
+from pi_model_proxy.dialects.openai_responses.variants import AZURE, CODEX, OPENAI, variant_of
 from pi_model_proxy.errors import BadRequest, UpstreamError
 from pi_model_proxy.hub import Event, Request, Target
 
-__all__ = ["CLIENT", "ResponsesClient"]
+__all__ = ["AZURE_CLIENT", "CLIENT", "CODEX_CLIENT", "ResponsesClient"]
 
 
 class ResponsesClient:
-    """Implements `ClientHalf` for pi's kind `openai-responses`."""
+    """Implements `ClientHalf` for each of pi's kinds that speak this format; see `variants`."""
 
-    kind = "openai-responses"
     dialect = DIALECT
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
 
     def encode_request(self, request: Request, target: Target) -> Outgoing:
         try:
@@ -30,8 +33,8 @@ class ResponsesClient:
         except RecursionError as error:
             raise BadRequest("The request is nested too deeply; flatten its tool schemas.") from error
 
-    def stream_decoder(self, target: Target, names: ToolNames) -> ResponsesDecoder:  # noqa: ARG002 - the protocol's
-        return ResponsesDecoder(names)
+    def stream_decoder(self, target: Target, names: ToolNames) -> ResponsesDecoder:
+        return ResponsesDecoder(names, tells_tokens_late=variant_of(target).tells_tokens_late)
 
     def decode_message(self, body: bytes, target: Target, names: ToolNames) -> list[Event]:  # noqa: ARG002 - the protocol's
         return ResponsesDecoder(names).whole(body)
@@ -47,4 +50,6 @@ class ResponsesClient:
         return None if mended is body else mended
 
 
-CLIENT: Final = ResponsesClient()
+CLIENT: Final = ResponsesClient(OPENAI.kind)
+AZURE_CLIENT: Final = ResponsesClient(AZURE.kind)
+CODEX_CLIENT: Final = ResponsesClient(CODEX.kind)

@@ -23,6 +23,7 @@ __all__ = ["ResponsesDecoder"]
 
 FAMILY: Final = "openai"
 _DONE: Final = b"[DONE]"
+_BRACE: Final = ord("{")
 _TERMINAL: Final = frozenset({
     "response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done",
 })  # fmt: skip
@@ -46,7 +47,7 @@ _READ: Final = frozenset({
 })  # fmt: skip
 """Events whose form matters to us; any other may look as it likes."""
 
-_event_decoder: Final = msgspec.json.Decoder(StreamEvent)
+_decode_event: Final = msgspec.json.Decoder(StreamEvent).decode
 _CUT_MESSAGE: Final = "The provider closed the connection before its answer was complete; try again."
 
 
@@ -57,10 +58,11 @@ class ResponsesDecoder:
     overload or a rate limit right after it, when another target could still be tried.
     """
 
-    def __init__(self, names: ToolNames) -> None:
+    def __init__(self, names: ToolNames, *, tells_tokens_late: bool = False) -> None:
+        """Take the request's names, and whether encrypted reasoning may come with the terminal event only."""
         self.done = False
         self._frames = FrameDecoder()
-        self._outputs = Outputs(names)
+        self._outputs = Outputs(names, tells_tokens_late=tells_tokens_late)
         self._started = False
         self._start = Start()
 
@@ -117,13 +119,14 @@ class ResponsesDecoder:
         for frame in frames:
             if self.done:
                 return
-            if frame.data.strip() in {b"", _DONE}:
+            data = frame.data
+            if not data or (data[0] != _BRACE and data.strip() in {b"", _DONE}):
                 continue
             self._read_event(self._event(frame), frame, events)
 
     def _event(self, frame: Frame) -> StreamEvent:
         try:
-            event = _event_decoder.decode(frame.data)
+            event = _decode_event(frame.data)
         except (ValueError, RecursionError) as error:
             event = self._odd_event(frame, error)
         if not event.type:

@@ -122,12 +122,8 @@ class ItemWriter:
                 life = {"ttl": _CACHE_LIVES[mark.ttl]} if mark.ttl else {}
                 part["prompt_cache_breakpoint"] = {"mode": "explicit", **life}
             else:
-                self._lose_mark(mark, at)
+                self._losses.mark(mark, at)
         return part
-
-    def _lose_mark(self, mark: CacheMark | None, at: str) -> None:
-        if mark is not None:
-            self._losses.path(f"{at}.cache_control")
 
     def _image(self, block: ImageBlock) -> Json:
         part: Json = {"type": "input_image", "detail": block.detail or "auto"}
@@ -152,14 +148,15 @@ class ItemWriter:
         part: Json = {"type": "input_file"}
         match block.source:
             case DataSource(media_type=media_type, data=data):
+                heading = block.context or ""
                 part["filename"] = block.name or "document.pdf"
                 part["file_data"] = f"data:{media_type};base64,{data}"
             case UrlSource(url=url):
                 part["file_url"] = url
             case FileSource(file_id=file_id):
                 part["file_id"] = self._own_file(file_id, block.at)
-        context = [{"type": "input_text", "text": block.context}] if block.context else []
-        return [*context, self._marked(part, block.cache, block.at)]
+        said = [{"type": "input_text", "text": heading}] if heading else []
+        return [*said, self._marked(part, block.cache, block.at)]
 
     def _own_file(self, file_id: str, at: str) -> str:
         if not self._files_are_ours:
@@ -169,7 +166,7 @@ class ItemWriter:
     # What tools gave back.
 
     def _result(self, block: ToolResultBlock) -> Json:
-        self._lose_mark(block.cache, block.at)
+        self._losses.mark(block.cache, block.at)
         custom = block.call_id in self._custom_calls
         return {
             "type": "custom_tool_call_output" if custom else "function_call_output",
@@ -214,7 +211,7 @@ class ItemWriter:
         if isinstance(block, RefusalBlock):
             part = {"type": "refusal", "refusal": block.text}
         else:
-            self._lose_mark(block.cache, block.at)
+            self._losses.mark(block.cache, block.at)
             part = {"type": "output_text", "text": block.text, "annotations": []}
         if items and items[-1].get("type") == "message":
             items[-1]["content"].append(part)
@@ -238,7 +235,7 @@ class ItemWriter:
         return True
 
     def _call(self, block: ToolCallBlock, *, keeps_id: bool) -> Json:
-        self._lose_mark(block.cache, block.at)
+        self._losses.mark(block.cache, block.at)
         custom = block.custom and self._quirks.takes_custom_tools
         item: Json = {"type": "custom_tool_call" if custom else "function_call"}
         # The id ties a call to the reasoning before it; without that, it is refused.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pi_model_proxy.dialects.openai_responses.lanes import Lane
+from pi_model_proxy.dialects.lanes import Lane
 from pi_model_proxy.dialects.openai_responses.payloads import read
 from pi_model_proxy.hub import ToolCallBlock
 

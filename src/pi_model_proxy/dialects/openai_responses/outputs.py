@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
+from pi_model_proxy.dialects.lanes import MAX_HELD_CHARS, Lane, Lanes
 from pi_model_proxy.dialects.names import ToolNames, unwrap_input
-from pi_model_proxy.dialects.openai_responses.lanes import MAX_HELD_CHARS, Lane, Lanes
 from pi_model_proxy.dialects.openai_responses.output import CALLS, Output, Part, Said
 from pi_model_proxy.dialects.openai_responses.payloads import Content, Item, citation, read
 from pi_model_proxy.dialects.openai_responses.sealed import BETWEEN_PARTS, sealed
@@ -40,8 +40,11 @@ _TRANSLATED: Final = CALLS | {"message", "reasoning"}
 class Outputs:
     """Collects items; `take` hands out the hub events they have become."""
 
-    def __init__(self, names: ToolNames) -> None:
+    def __init__(self, names: ToolNames, *, tells_tokens_late: bool = False) -> None:
         self._names = names
+        self._tells_tokens_late = tells_tokens_late
+        self._tokenless: list[Output] = []
+        """Complete thinking whose token may still come; what follows it waits, but for text."""
         self._lanes = Lanes()
         self._all: list[Output] = []
         self._by_number: dict[int, Output] = {}
@@ -184,12 +187,26 @@ class Outputs:
                 self._finish_message(output, item)
             case "reasoning":
                 self._finish_reasoning(output, item)
+                if self._waits_for_token(output, item):
+                    return
             case "function_call" | "custom_tool_call":
                 self._finish_call(output, item)
             case type_:
                 data = bytes(raw).decode("utf-8", "replace")
                 output.lane = self._open(RawBlock(dialect=DIALECT, type_name=type_, data=data))
         self._close(output)
+
+    def _waits_for_token(self, output: Output, item: Item) -> bool:
+        """Tell whether thinking stays open for a token that only the terminal event will bring."""
+        waits = (
+            self._tells_tokens_late
+            and not item.encrypted_content
+            and output.lane is not None
+            and output not in self._tokenless
+        )
+        if waits:
+            self._tokenless.append(output)
+        return waits
 
     def _finish_message(self, output: Output, item: Item) -> None:
         for index, content in enumerate(item.content or ()):
@@ -259,13 +276,18 @@ class Outputs:
         if not text or (output.type == "reasoning" and output.tells_again(part)):
             return
         if output.lane is None or (output.open_part != part and output.type == "message"):
+            if output.type == "message":
+                # Nobody is to wait for text; calls may wait, nobody runs them before the end.
+                while self._tokenless:
+                    self._close(self._tokenless.pop(0))
             self._close_lane(output)
             output.lane = self._open(_stub(part))
             self.has_refusal |= part[0] == "refusal"
         elif output.open_part != part:
             self._lanes.add(output.lane, TextDelta(output.lane.index, BETWEEN_PARTS))
         output.open_part = part
-        output.said.setdefault(part, Said()).add(text)
+        said = output.said.get(part) or output.said.setdefault(part, Said())
+        said.add(text)
         self._lanes.add(output.lane, TextDelta(output.lane.index, text), chars=len(text))
 
     def _complete(self, output: Output, part: Part, text: str) -> None:

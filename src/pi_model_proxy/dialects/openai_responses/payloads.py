@@ -18,7 +18,7 @@ T = TypeVar("T")
 _NOTHING = msgspec.Raw()
 
 
-class StreamEvent(msgspec.Struct):
+class StreamEvent(msgspec.Struct, gc=False):
     """Any event: which of the fields it has follows from its type."""
 
     type: str = ""

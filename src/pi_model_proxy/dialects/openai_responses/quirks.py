@@ -3,8 +3,8 @@
 Source: pi 1.5.2 `dist/api/openai-responses.js` (`getCompat`) and
 `dist/providers/compat-schema.js`. Flags of pi that shape nothing we send are not read: they are
 about changing tools or effort within a session (`supportsAdditionalTools`, `supportsToolSearch`,
-`supportsMidConvoEffort`), and about session ids (`sessionAffinityFormat`,
-`supportsLongCacheRetention`), which requests through us do not have.
+`supportsMidConvoEffort`), and about how long prompts are kept (`supportsLongCacheRetention`), which
+is the caller's to say.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     cache_key_mode: Literal["auto", "enabled", "disabled"] = msgspec.field(
         name="promptCacheKeyMode", default="auto"
     )
+    session_format: Literal["openai", "openai-nosession", "openrouter"] = msgspec.field(
+        name="sessionAffinityFormat", default="openai"
+    )
+    """Which headers name the conversation."""
     takes_strict_tools: bool = msgspec.field(name="supportsStrictMode", default=False)
     takes_custom_tools: bool = msgspec.field(name="supportsOpenAIGrammarTools", default=False)
     takes_cache_marks: bool = msgspec.field(name="supportsExplicitPromptCacheMode", default=False)

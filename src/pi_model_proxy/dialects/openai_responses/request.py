@@ -1,4 +1,4 @@
-"""A hub request as the body of `POST {base}/responses`.
+"""A hub request as the body of `POST {base}/responses`, or what a variant of the kind has in its place.
 
 Sources: OpenAI's Responses reference; dialects.md §1.2 and §1.3; pi 1.5.2
 `dist/api/openai-responses.js` (`buildParams`).
@@ -17,9 +17,11 @@ from pi_model_proxy.dialects.openai_responses.items import ItemWriter
 from pi_model_proxy.dialects.openai_responses.quirks import quirks_of
 from pi_model_proxy.dialects.openai_responses.schemas import is_strict_schema
 from pi_model_proxy.dialects.openai_responses.tools import DIALECT, ToolWriter
+from pi_model_proxy.dialects.openai_responses.variants import OPENAI, variant_of
 from pi_model_proxy.dialects.reasoning import LevelChoice, choose_level, is_wish_lost
+from pi_model_proxy.dialects.sessions import session_of
 from pi_model_proxy.dialects.surrogates import clean_json
-from pi_model_proxy.hub import Request, Target
+from pi_model_proxy.hub import Request, Target, Turn
 from pi_model_proxy.wire import compact_json
 
 __all__ = ["encode_request"]
@@ -29,6 +31,12 @@ MIN_OUTPUT_TOKENS: Final = 16
 MAX_CACHE_KEY: Final = 64
 """Characters, OpenAI's limit; pi cuts there too."""
 MAX_END_USER: Final = 64
+_SESSION_HEADERS: Final = {
+    "openai": ("session-id", "x-client-request-id"),
+    "openai-nosession": ("x-client-request-id",),
+    "openrouter": ("x-session-id",),
+}
+"""By pi's `sessionAffinityFormat`."""
 _SERVICE_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
 
@@ -50,6 +58,8 @@ class _RequestWriter:
         self._target = target
         self._losses = losses
         self._quirks = quirks_of(target.compat)
+        self._variant = variant_of(target)
+        self._omitted = self._variant.omitted_fields | target.identity.omitted_fields
         self._level = choose_level(request.reasoning, target)
         self._body: dict[str, Any] = {}
 
@@ -57,33 +67,54 @@ class _RequestWriter:
         request, target, losses = self._request, self._target, self._losses
         if request.n != 1:
             losses.refuse(request.paths.get("n", "n"), why="it gives one answer to a request")
-        tools = distinct_tools(request.tools)
+        tools = distinct_tools(request.tools, losses)
         names = ToolNames(
             tools, casing=target.identity.tool_names, wraps_custom=not self._quirks.takes_custom_tools
         )
         items = ItemWriter(request, target, names=names, quirks=self._quirks, losses=losses)
         turns = repair_history(request.turns, self._history_rules(), losses)
+        variant = self._variant
         self._body = {
-            "model": target.model,
-            "input": items.write(request.instructions, turns),
+            **variant.constants,
+            "model": target.identity.deployment or target.model,
+            **self._instructed(items, turns),
             "stream": True,
             "store": False,
-            **ToolWriter(request, tools, names, self._quirks).fields(losses),
+            **ToolWriter(request, tools, names, self._quirks, variant).fields(losses),
         }
         self._add_limits()
         self._add_reasoning()
         self._add_form()
         self._add_hints()
         self._drop_the_rest()
-        level = self._level.level if self._level else "off"
-        self._body |= {**target.sampling_params, **target.sampling_params_by_level.get(level, {})}
+        if variant.takes_sampling_params:
+            level = self._level.level if self._level else "off"
+            self._body |= {**target.sampling_params, **target.sampling_params_by_level.get(level, {})}
         return Outgoing(
-            path="/responses",
+            path=variant.path_for(target),
             body=_encode(self._body),
+            headers=self._session_headers(),
             dropped=losses.paths,
             names=names,
             stop_here=request.stop,
         )
+
+    def _instructed(self, items: ItemWriter, turns: tuple[Turn, ...]) -> dict[str, Any]:
+        """Return the conversation, with the leading instructions where the variant has them."""
+        default, blocks = self._variant.default_instructions, self._request.instructions
+        if not default:
+            return {"input": items.write(blocks, turns)}
+        for block in blocks:
+            self._losses.mark(block.cache, block.at)
+        text = "\n\n".join(block.text for block in blocks if block.text)
+        return {"instructions": text or default, "input": items.write((), turns)}
+
+    def _session_headers(self) -> dict[str, str]:
+        """Return the headers by which a provider keeps a conversation at one machine."""
+        session = session_of(self._request)
+        by_flags = self._variant is OPENAI
+        names = _SESSION_HEADERS[self._quirks.session_format] if by_flags else self._variant.session_headers
+        return dict.fromkeys(names, session) if session else {}
 
     def _history_rules(self) -> HistoryRules:
         target = self._target
@@ -98,8 +129,8 @@ class _RequestWriter:
         )
 
     def _put(self, field: str, value: object, hub_field: str) -> None:
-        """Add a field, unless the login's backend refuses it."""
-        if field in self._target.identity.omitted_fields:
+        """Add a field, unless the kind's or the login's backend refuses it."""
+        if field in self._omitted:
             self._losses.field(hub_field)
         else:
             self._body[field] = value
@@ -120,8 +151,10 @@ class _RequestWriter:
 
     def _add_reasoning(self) -> None:
         wish, choice = self._request.reasoning, self._level
-        if is_wish_lost(wish, choice) or (choice is not None and choice.clamped):
-            self._losses.field("reasoning")
+        if is_wish_lost(wish, choice):
+            self._losses.wish()
+        elif choice is not None and choice.clamped:
+            self._losses.level()
         if choice is not None:
             self._body["reasoning"] = self._reasoning(choice)
         if self._target.reasoning and not self._is_reasoning_off():
@@ -158,8 +191,9 @@ class _RequestWriter:
                 "strict": fits and output.strict is not False,
                 **described,
             }
-        if request.verbosity is not None:
-            text["verbosity"] = request.verbosity
+        verbosity = request.verbosity or self._variant.default_verbosity
+        if verbosity is not None:
+            text["verbosity"] = verbosity
         if text:
             self._body["text"] = text
 
@@ -171,6 +205,8 @@ class _RequestWriter:
                 losses.field("cache_key")
             else:
                 self._put("prompt_cache_key", request.cache_key[:MAX_CACHE_KEY], "cache_key")
+        elif request.session and self._target.auto_cache and self._quirks.cache_key_mode != "disabled":
+            self._body["prompt_cache_key"] = request.session[:MAX_CACHE_KEY]
         if request.service_tier is not None:
             if request.service_tier in _SERVICE_TIERS and request.dialect.startswith("openai_"):
                 self._put("service_tier", request.service_tier, "service_tier")
@@ -207,8 +243,18 @@ class _RequestWriter:
         for name, value in request.extra.items():
             if name == "modalities" and isinstance(value, list) and "audio" in value:
                 losses.refuse(name, why="it answers in text")
-            if value is not None and not _says_nothing(name, value):
+            if self._takes_as_it_is(name):
+                self._body[name] = value
+            elif value is not None and not _says_nothing(name, value):
                 losses.path(name)
+
+    def _takes_as_it_is(self, name: str) -> bool:
+        """Tell whether a field of chat means the same here: OpenAI's own words about its cache."""
+        if not self._target.hosted_by_vendor or name in self._omitted:
+            return False
+        return name == "prompt_cache_retention" or (
+            name == "prompt_cache_options" and self._quirks.takes_cache_marks
+        )
 
 
 def _says_nothing(name: str, value: object) -> bool:

@@ -31,7 +31,7 @@ def tool_parameters(schema: dict[str, Any] | None) -> tuple[dict[str, Any], bool
     if not schema:
         return {"type": "object", "properties": {}}, False
     root = {name: value for name, value in schema.items() if name not in _ROOT_REFUSED}
-    lost = len(root) != len(schema)
+    lost = len(root) != len(schema) or schema.get("type", "object") != "object"
     properties = dict(_members(root, "properties"))
     required = _names(root, "required")
     for keyword in ("allOf", "anyOf", "oneOf"):

@@ -10,6 +10,7 @@ from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, wrapped_schema
 from pi_model_proxy.dialects.openai_responses.quirks import Quirks
 from pi_model_proxy.dialects.openai_responses.schemas import is_strict_schema, tool_parameters
+from pi_model_proxy.dialects.openai_responses.variants import Variant
 from pi_model_proxy.hub import Request, Tool
 
 __all__ = ["DIALECT", "ToolWriter"]
@@ -20,12 +21,15 @@ DIALECT = "openai_responses"
 class ToolWriter:
     """Writes the tools of one request."""
 
-    def __init__(self, request: Request, tools: tuple[Tool, ...], names: ToolNames, quirks: Quirks) -> None:
+    def __init__(
+        self, request: Request, tools: tuple[Tool, ...], names: ToolNames, quirks: Quirks, variant: Variant
+    ) -> None:
         """Take `tools`, those of the request with each name once."""
         self._request = request
         self._tools = tools
         self._names = names
         self._quirks = quirks
+        self._variant = variant
 
     def fields(self, losses: Losses) -> dict[str, Any]:
         """Return `tools`, `tool_choice` and `parallel_tool_calls`, as far as they are to be sent.
@@ -38,13 +42,14 @@ class ToolWriter:
         request = self._request
         if not written:
             # Upstreams refuse a choice without tools; `none` and `auto` mean nothing then.
-            if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
+            choice = request.tool_choice
+            if choice is not None and (choice.required or choice.mode in {"required", "named"}):
                 losses.field("tool_choice")
             return {}
         body: dict[str, Any] = {"tools": written}
-        choice = self._choice(kept, body)
-        if choice is not None:
-            body["tool_choice"] = choice
+        written_choice = self._choice(kept, body)
+        if written_choice is not None:
+            body["tool_choice"] = written_choice
         if request.parallel_tools is not None:
             body["parallel_tool_calls"] = request.parallel_tools
         return body
@@ -61,11 +66,9 @@ class ToolWriter:
         return [tool for tool in self._tools if tool not in foreign]
 
     def _write(self, tool: Tool, losses: Losses) -> dict[str, Any]:
-        if tool.cache is not None:
-            losses.path(f"{tool.at}.cache_control")
+        losses.mark(tool.cache, tool.at)
         if tool.kind == "server":
-            # Its own dialect's words: nothing to translate.
-            return _raw(tool)
+            return self._raw(tool)
         if tool.kind == "custom" and self._quirks.takes_custom_tools:
             return self._custom(tool)
         parameters, lost = (
@@ -74,16 +77,16 @@ class ToolWriter:
             else tool_parameters(tool.schema)
         )
         if lost:
-            losses.path(f"{tool.at}.{'custom.format' if tool.kind == 'custom' else 'parameters'}")
+            losses.of_tool(tool, "grammar" if tool.kind == "custom" else "schema")
         strict = bool(tool.strict) and self._quirks.takes_strict_tools and is_strict_schema(parameters)
         if tool.strict and not strict:
-            losses.path(f"{tool.at}.strict")
+            losses.of_tool(tool, "strict")
         written = {
             "type": "function",
             "name": self._names.wire(tool.name, tool.namespace),
             "parameters": parameters,
             # Absent means "strict if the schema allows it", which makes every property required.
-            "strict": strict,
+            "strict": strict or (False if self._variant.strict_says_false else None),
         }
         if tool.description is not None:
             written["description"] = tool.description
@@ -115,16 +118,20 @@ class ToolWriter:
     def _named(self, name: str, kept: list[Tool]) -> dict[str, Any]:
         for tool in kept:
             if tool.kind == "server" and tool.name == name:
-                return {"type": _raw(tool).get("type", name)}
+                return {"type": self._raw(tool).get("type", name)}
         native = self._quirks.takes_custom_tools and any(
             tool.kind == "custom" and tool.name == name for tool in kept
         )
         return {"type": "custom" if native else "function", "name": self._names.wire(name)}
 
-
-def _raw(tool: Tool) -> dict[str, Any]:
-    """Return a tool of this very format as its writer wrote it."""
-    return _tool_decoder.decode(tool.raw)
+    def _raw(self, tool: Tool) -> dict[str, Any]:
+        """Return a tool of this very format as its writer wrote it, under the type's name of today."""
+        raw = _tool_decoder.decode(tool.raw)
+        type_ = raw.get("type")
+        for beginning, name in self._variant.tool_aliases:
+            if isinstance(type_, str) and type_.startswith(beginning):
+                raw["type"] = name
+        return raw
 
 
 _tool_decoder = msgspec.json.Decoder(dict[str, Any])

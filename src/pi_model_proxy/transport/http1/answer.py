@@ -6,19 +6,20 @@ Source: RFC 9112 §6 (message body length), §7.1 (chunks), §9.3 (persistence),
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import httptools
 
 from pi_model_proxy.errors import BrokenStream, UpstreamError
 from pi_model_proxy.transport.http1 import faults
+from pi_model_proxy.transport.http1.headers import Headers, end_of_head, framing_of
 from pi_model_proxy.transport.inflate import Inflater
 
 __all__ = ["MAX_HEADER_BYTES", "PAUSE_ABOVE_BYTES", "Answer", "Line"]
 
 MAX_HEADER_BYTES: Final = 64 * 1024
-"""All header lines of an answer, interim ones and trailers included; also framing between two pieces of body."""
+"""All header lines of an answer, interim ones included; also trailers, and framing between two pieces of body."""
 PAUSE_ABOVE_BYTES: Final = 128 * 1024
 """Unread body at which we stop reading from the socket, which is how a slow caller slows its upstream.
 
@@ -26,6 +27,7 @@ PAUSE_ABOVE_BYTES: Final = 128 * 1024
 
 _SWITCHING_PROTOCOLS: Final = 101
 _FIRST_INTERIM, _FIRST_FINAL = 100, 200
+_KNOWN_CODINGS: Final = frozenset({"", "chunked", "identity"})
 
 
 class Line(Protocol):
@@ -56,83 +58,106 @@ class Answer:
     """Implements `UpstreamResponse`; fed by its connection until it is complete, broken or given up."""
 
     __slots__ = (
-        "_chunks", "_encoding", "_error", "_fields", "_has_length", "_head_bytes", "_inflater", "_interim",
-        "_keep_alive", "_line", "_loop", "_parser", "_paused", "_surplus", "_unread", "_unsettled_bytes", "_waiter",
-        "complete", "has_head", "headers", "received", "status",
+        "_chunks", "_error", "_has_length", "_head", "_head_start", "_held", "_inflater", "_interim", "_keep_alive",
+        "_line", "_loop", "_parser", "_paused", "_take", "_thrown", "_unread", "_unsettled_bytes", "_waiter",
+        "_wants_more", "complete", "has_head", "headers", "on_body", "status", "surplus",
     )  # fmt: skip
+
+    # Known with the head:
+    status: int
+    headers: Mapping[str, str]
+    _has_length: bool
+    _keep_alive: bool
+    _inflater: Inflater | None
+    # Known while `deliver` waits:
+    _thrown: BaseException | None
+    _wants_more: bool
 
     def __init__(self, line: Line, loop: asyncio.AbstractEventLoop) -> None:
         self._line: Line | None = line
         self._loop = loop
-        # A parser per answer: nothing of one answer (trailers, a half-read header) can reach the next.
+        self._head = b""
+        self._head_start = 0
+        self._interim = False
+        self._chunks: list[bytes] = []
+        self.on_body = self._chunks.append
+        """What llhttp says of a piece of the body; a method here would cost half of all that a piece costs."""
+        self._unread = 0
+        self._unsettled_bytes = 0
+        self._paused = False
+        self._held = False
+        self._error: UpstreamError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._take: Callable[[bytes], bool] | None = None
+        self.has_head = False
+        self.complete = False
+        self.surplus = False
+        """Whether bytes came that belong to no answer."""
+        # A parser per answer, which costs a quarter of a microsecond: nothing of one answer can reach the next.
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(
             # Hand-written local servers end lines with a bare LF. We forward no framing, so nothing can be smuggled.
             lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
         )
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
-        self._interim = False
-        self._keep_alive = False
-        self._has_length = False
-        self._chunks: list[bytes] = []
-        self._unread = 0
-        self._unsettled_bytes = 0
-        self._paused = False
-        self._surplus = False
-        self._error: UpstreamError | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._inflater: Inflater | None = None
-        self._encoding = ""
-        self.received = False
-        """Whether one byte has come: from then on the request is never sent again."""
-        self.has_head = False
-        self.complete = False
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
 
     # What the connection says.
 
     def feed(self, data: bytes) -> None:
         """Take bytes that the connection received."""
-        self.received = True
-        if self.complete or self._parser is None:
-            self._surplus = True
+        parser = self._parser
+        if parser is None:
+            self.surplus = True
             return
-        unread = self._unread
+        if not self.has_head:
+            self._head = self._head + data if self._head else data
+        chunks = self._chunks
+        known = len(chunks)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if self.complete:
-                self._surplus = True
-            else:
-                self._break(faults.broken(faults.BAD_FRAMING) if self.has_head else faults.not_http())
+            self._stumble()
         if self.complete:
             self._parser = None
-        elif self._unread > unread:
+        elif len(chunks) > known:
             self._unsettled_bytes = 0
-            if self._unread > PAUSE_ABOVE_BYTES and not self._paused and self._line is not None:
-                self._paused = True
-                self._line.pause_reading()
+            if self._take is None or self._held:
+                self._fill(len(data))
         else:
             self._unsettled_bytes += len(data)
             if self._unsettled_bytes > MAX_HEADER_BYTES and self._error is None:
-                self._break(faults.broken(faults.BAD_FRAMING) if self.has_head else faults.not_http())
-        self.wake()
+                self._stumble()
+        if self._take is not None:
+            self._give()
+        elif self._waiter is not None:
+            self.wake()
+
+    def _stumble(self) -> None:
+        """Note that llhttp cannot go on, or should not."""
+        if self.complete:
+            self.surplus = True
+        else:
+            self._break(faults.broken(faults.BAD_FRAMING) if self.has_head else faults.not_http())
+
+    def _fill(self, size: int) -> None:
+        """Count unread bytes; above the limit, stop the socket."""
+        self._unread += size
+        if self._unread > PAUSE_ABOVE_BYTES and not self._paused and self._line is not None:
+            self._paused = True
+            self._line.pause_reading()
 
     def end_of_input(self, *, orderly: bool) -> None:
         """The connection brings no more bytes."""
-        self._keep_alive = False
-        if self.complete or self._error is not None:
-            return
-        if not self.has_head:
-            self._break(faults.closed(began=self.received))
-        elif orderly and not self._has_length:
-            self.complete, self._parser = True, None
-        else:
-            self._break(faults.broken(faults.INCOMPLETE))
-        self.wake()
+        if self.complete:
+            self._keep_alive = False
+        elif self._error is None:
+            if not self.has_head:
+                self._break(faults.closed(began=bool(self._head)))
+            elif orderly and not self._has_length:
+                self.complete, self._keep_alive, self._parser = True, False, None
+            else:
+                self._break(faults.broken(faults.INCOMPLETE))
+            self.wake()
 
     def fail(self, error: UpstreamError) -> None:
         """Give up waiting for the headers."""
@@ -142,49 +167,47 @@ class Answer:
 
     @property
     def settled(self) -> bool:
-        """Whether `wait_for_head` would return or raise at once."""
+        """Whether the headers are here, or will never be."""
         return self.has_head or self._error is not None
 
-    async def wait_for_head(self) -> None:
-        """Return once status and headers are here.
+    def check_head(self) -> None:
+        """Return when the headers are here, or are still to come.
 
         Raises:
             UpstreamError: they will not come.
         """
-        while not self.has_head:
-            if self._error is not None:
-                raise self._error
-            await self.wait()
+        if self._error is not None and not self.has_head:
+            raise self._error
 
-    async def wait(self) -> None:
-        """Return when something happened; there is one waiter at a time."""
-        if self._waiter is not None:
+    def news(self) -> asyncio.Future[None]:
+        """Return a future that ends when something happens; there is one waiter at a time."""
+        if self._waiter is not None and not self._waiter.done():
             raise RuntimeError("an answer is read by one task at a time")
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
-    # What llhttp says.
+    def wake(self) -> None:
+        """Let the waiter look again."""
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # What llhttp says; see also `on_body`.
 
     def on_message_begin(self) -> None:
         """A second answer to one request is not ours."""
         if self.complete:
             raise _GivenUp
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; count a trailer."""
-        self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > MAX_HEADER_BYTES:
-            raise _GivenUp
-        if not self.has_head:
-            self._fields.append((name, value))
-
     def on_headers_complete(self) -> None:
         """Take status and headers, or skip an interim answer."""
         parser = self._parser
         if parser is None:
+            raise _GivenUp
+        start, end = self._head_start, end_of_head(self._head, self._head_start)
+        if end > MAX_HEADER_BYTES:
             raise _GivenUp
         status = parser.get_status_code()
         if status < _FIRST_FINAL:
@@ -192,30 +215,18 @@ class Answer:
             if status == _SWITCHING_PROTOCOLS or status < _FIRST_INTERIM:
                 raise _GivenUp
             self._interim = True
-            self._fields.clear()
+            self._head_start = end
             return
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in self._fields:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
-        self._fields.clear()
-        if not self._know_framing(headers):
+        head = self._head[start:end]
+        self._head = b""
+        framing = framing_of(head)
+        if framing.coding not in _KNOWN_CODINGS:
             self._error = faults.not_unwrapped()
             raise _GivenUp
-        encoding = headers.get("content-encoding", "").strip().lower()
-        self._encoding = "" if encoding == "identity" else encoding
+        self._has_length = framing.has_length
+        self._inflater = Inflater(framing.encoding) if framing.encoding else None
         self._keep_alive = parser.should_keep_alive()
-        self.status, self.headers, self.has_head = status, headers, True
-
-    def _know_framing(self, headers: Mapping[str, str]) -> bool:
-        coding = headers.get("transfer-encoding", "").strip().lower()
-        self._has_length = coding == "chunked" or (not coding and "content-length" in headers)
-        return coding in {"", "chunked", "identity"}
-
-    def on_body(self, data: bytes) -> None:
-        """Keep a piece of the body."""
-        self._chunks.append(data)
-        self._unread += len(data)
+        self.status, self.headers, self.has_head = status, Headers(head), True
 
     def on_message_complete(self) -> None:
         """The whole answer is here, unless it was an interim one."""
@@ -230,30 +241,93 @@ class Answer:
         """See `UpstreamResponse.read`."""
         while True:
             if self._chunks:
-                data = self._take()
-                if not self._encoding:
+                if data := self._unread_bytes():
                     return data
-                if data := self._inflate(data):
-                    return data
-            elif self._error is not None:
-                self.abort()
-                raise self._error
-            elif self.complete:
+            elif self._is_at_end():
                 return b""
-            elif self._line is None:
-                raise faults.broken(faults.INCOMPLETE)
             else:
-                await self.wait()
+                await self.news()
+
+    def whole(self) -> bytes | None:
+        """See `UpstreamResponse.whole`."""
+        if not self.complete or self._error is not None:
+            return None
+        return self._unread_bytes() if self._chunks else b""
+
+    async def deliver(self, take: Callable[[bytes], bool]) -> bool:
+        """See `UpstreamResponse.deliver`."""
+        while True:
+            if self._chunks and not self._held:
+                if not self._give_all(take):
+                    return False
+            elif not self._chunks and self._is_at_end():
+                return True
+            else:
+                news = self.news()
+                self._take, self._wants_more, self._thrown = take, True, None
+                try:
+                    await news
+                finally:
+                    self._take = None
+                if self._thrown is not None:
+                    raise self._thrown
+                if not self._wants_more:
+                    return False
+
+    def _give(self) -> None:
+        """Call `take` with what is here; wake `deliver` when it has something to say."""
+        waiter, take = self._waiter, self._take
+        if take is None or waiter is None or waiter.done():
+            return
+        if self._chunks:
+            if self._held:
+                return
+            try:
+                self._wants_more = self._give_all(take)
+            except BaseException as error:  # noqa: BLE001 - it comes out of `deliver`
+                self._thrown = error
+                self.wake()
+                return
+        if not self._wants_more or self.complete or self._error is not None or self._line is None:
+            self.wake()
+
+    def _give_all(self, take: Callable[[bytes], bool]) -> bool:
+        """Give what is here; tell whether more is wanted."""
+        data = self._unread_bytes()
+        return not data or take(data)
+
+    def pause(self) -> None:
+        """See `UpstreamResponse.pause`."""
+        self._held = True
+
+    def resume(self) -> None:
+        """See `UpstreamResponse.resume`."""
+        if self._held:
+            self._held = False
+            self._loop.call_soon(self._give)
+
+    def _is_at_end(self) -> bool:
+        """Tell whether the body is at its end, when nothing of it is unread.
+
+        Raises:
+            UpstreamError: it will never be.
+        """
+        if self._error is not None:
+            self.abort()
+            raise self._error
+        if not self.complete and self._line is None:
+            raise faults.broken(faults.INCOMPLETE)
+        return self.complete
 
     def release(self) -> None:
         """See `UpstreamResponse.release`."""
-        line, self._line = self._line, None
+        line = self._line
         if line is not None:
+            self._line = self._parser = None
             self._chunks.clear()
-            whole = self.complete and not self._surplus and self._error is None
-            self._parser = None
             if self._paused:
                 line.resume_reading()
+            whole = self.complete and not self.surplus and self._error is None
             line.finished(reusable=whole and self._keep_alive)
 
     def abort(self) -> None:
@@ -262,7 +336,7 @@ class Answer:
         if line is not None:
             line.abort()
 
-    def _take(self) -> bytes:
+    def _unread_bytes(self) -> bytes:
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
@@ -270,13 +344,11 @@ class Answer:
         if self._paused and self._line is not None:
             self._paused = False
             self._line.resume_reading()
-        return data
+        return self._inflated(self._inflater, data) if self._inflater is not None else data
 
-    def _inflate(self, data: bytes) -> bytes:
+    def _inflated(self, inflater: Inflater, data: bytes) -> bytes:
         try:
-            if self._inflater is None:
-                self._inflater = Inflater(self._encoding)
-            return self._inflater.feed(data)
+            return inflater.feed(data)
         except BrokenStream as error:
             self._error = self._error or error
             self.abort()
@@ -286,9 +358,3 @@ class Answer:
         if self._error is None:
             self._error = error
         self._parser = None
-
-    def wake(self) -> None:
-        """Let the waiter look again."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)

@@ -11,15 +11,14 @@ from pi_model_proxy.transport.http1 import faults
 from pi_model_proxy.transport.http1.connection import Connection
 from pi_model_proxy.transport.http1.dial import Trust, dial
 from pi_model_proxy.transport.http1.pool import Pool
-from pi_model_proxy.transport.http1.route import Route, encode_head, route_to
+from pi_model_proxy.transport.http1.route import Prepared, Route, route_to
 from pi_model_proxy.transport.proxies import ProxyTable
-from pi_model_proxy.transport.upstream import Deadlines, UpstreamRequest, UpstreamResponse
+from pi_model_proxy.transport.upstream import Deadlines, UpstreamHead, UpstreamRequest, UpstreamResponse
 
 __all__ = ["Http1Transport"]
 
 MAX_STALE_RETRIES: Final = 8
 """So many pooled connections may turn out to be closed; then a new one is made."""
-MAX_ROUTES: Final = 512
 MAX_CONTROL_BYTES: Final = 1024 * 1024
 CLOSING_TURNS: Final = 10
 """Turns of the event loop that `close` gives to connections that are being closed."""
@@ -31,38 +30,35 @@ class Http1Transport:
     def __init__(self, environment: Mapping[str, str], *, ca_file: str | None = None) -> None:
         self._proxies = ProxyTable(environment)
         self._trust = Trust(ca_file)
-        self._routes: dict[str, Route] = {}
         self._pool = Pool()
         self._connections: set[Connection] = set()
         self._is_closed = False
 
     async def open(self, request: UpstreamRequest, deadlines: Deadlines) -> UpstreamResponse:
         """See `UpstreamTransport.open`."""
-        route = self._routes.get(request.url) or self._new_route(request.url)
-        body = request.body
-        head = encode_head(route, request.method, request.headers, len(body))
+        prepared = request.head.prepared
+        if not isinstance(prepared, Prepared) or prepared.owner is not self:
+            prepared = self._prepare(request.head)
+        key = prepared.route.key
         for _ in range(MAX_STALE_RETRIES):
-            pooled = self._pool.take(route.key)
+            pooled = self._pool.take(key)
             if pooled is None:
                 break
             try:
-                return await pooled.ask(head, body, deadlines.headers_s)
+                return await pooled.ask(prepared, request.body, deadlines.headers_s)
             except faults.Unanswered:
                 # It was closed while it was idle: nobody has seen the request.
                 continue
-        connection = await self._dial(route, deadlines.connect_s)
-        return await connection.ask(head, body, deadlines.headers_s)
+        connection = await self._dial(prepared.route, deadlines.connect_s)
+        return await connection.ask(prepared, request.body, deadlines.headers_s)
 
-    def _new_route(self, url: str) -> Route:
+    def _prepare(self, head: UpstreamHead) -> Prepared:
         try:
-            proxy = self._proxies.proxy_for(url)
+            proxy = self._proxies.proxy_for(head.url)
         except ValueError as error:
             raise faults.bad_url() from error
-        route = route_to(url, proxy)
-        if len(self._routes) >= MAX_ROUTES:
-            self._routes.clear()
-        self._routes[url] = route
-        return route
+        prepared = head.prepared = Prepared(self, route_to(head.url, proxy), head)
+        return prepared
 
     async def _dial(self, route: Route, connect_s: float) -> Connection:
         connection = Connection(route, self._pool.put, self._lost)
@@ -110,7 +106,7 @@ class Http1Transport:
         Raises:
             UpstreamError: no whole answer came within `timeout_s`.
         """
-        request = UpstreamRequest(method="POST", url=url, headers=headers, body=body)
+        request = UpstreamRequest(UpstreamHead("POST", url, headers), body)
         try:
             async with asyncio.timeout(timeout_s):
                 response = await self.open(request, Deadlines(connect_s=timeout_s, headers_s=timeout_s))

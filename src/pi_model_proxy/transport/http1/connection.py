@@ -11,13 +11,14 @@ from typing_extensions import override
 
 from pi_model_proxy.transport.http1 import faults
 from pi_model_proxy.transport.http1.answer import Answer
-from pi_model_proxy.transport.http1.route import Route
+from pi_model_proxy.transport.http1.route import Prepared, Route
+from pi_model_proxy.transport.timers import timers_of
 
 __all__ = ["Connection"]
 
 JOINED_BYTES: Final = 64 * 1024
 """A body up to this long leaves in one write with its head."""
-SLICE_BYTES: Final = 128 * 1024
+SLICE_BYTES: Final = 256 * 1024
 """A longer one leaves in slices, each waiting until the socket has taken most of the one before."""
 
 
@@ -27,6 +28,11 @@ class Connection(asyncio.Protocol):
     Both event loops set TCP_NODELAY themselves.
     """
 
+    __slots__ = (
+        "_answer", "_congested", "_headers_s", "_on_free", "_on_lost", "_readable", "_sent", "_timers", "_transport",
+        "idle_since_s", "key", "loop",
+    )  # fmt: skip
+
     def __init__(
         self, route: Route, on_free: Callable[[Connection], None], on_lost: Callable[[Connection], None]
     ) -> None:
@@ -34,12 +40,14 @@ class Connection(asyncio.Protocol):
         self.idle_since_s = 0.0
         self._on_free = on_free
         self._on_lost = on_lost
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
+        self._timers = timers_of(self.loop)
         self._transport: asyncio.Transport | None = None
         self._readable: Callable[[int], object] | None = None
         self._answer: Answer | None = None
         self._congested = False
         self._sent = True
+        self._headers_s = 0.0
 
     # What the event loop says.
 
@@ -54,8 +62,6 @@ class Connection(asyncio.Protocol):
         """Hand bytes to the answer; on an idle connection, or after an answer's end, they are poison."""
         answer = self._answer
         if answer is None or answer.complete:
-            if answer is not None:
-                answer.feed(data)
             self._drop()
         else:
             answer.feed(data)
@@ -90,7 +96,7 @@ class Connection(asyncio.Protocol):
 
     # What the client says.
 
-    async def ask(self, head: bytes, body: bytes, headers_s: float) -> Answer:
+    async def ask(self, prepared: Prepared, body: bytes, headers_s: float) -> Answer:
         """Send a request and return its answer once the headers are here.
 
         Raises:
@@ -98,23 +104,26 @@ class Connection(asyncio.Protocol):
             UpstreamUnreachable: what came is no answer.
             UpstreamTimeout: nothing came in `headers_s`.
         """
-        answer = self._answer = Answer(self, self._loop)
-        timer = self._loop.call_later(headers_s, self._too_slow, headers_s)
+        answer = self._answer = Answer(self, self.loop)
+        self._headers_s = headers_s
+        deadline = self._timers.after(headers_s, self._too_slow)
         try:
             if self._transport is None:
                 answer.end_of_input(orderly=True)
             elif len(body) <= JOINED_BYTES:
-                self._transport.write(head + body if body else head)
+                self._transport.write(prepared.with_body(body))
             else:
                 self._sent = False
-                self._transport.write(head)
+                self._transport.write(prepared.before_body(len(body)))
                 await self._send(body, answer)
-            await answer.wait_for_head()
+            while not answer.has_head:
+                answer.check_head()
+                await answer.news()
         except BaseException:
             self.abort()
             raise
         finally:
-            timer.cancel()
+            deadline.cancel()
         return answer
 
     async def _send(self, body: bytes, answer: Answer) -> None:
@@ -122,15 +131,17 @@ class Connection(asyncio.Protocol):
         view = memoryview(body)
         for start in range(0, len(view), SLICE_BYTES):
             while self._congested and not answer.settled:
-                await answer.wait()
+                await answer.news()
             if answer.settled or self._transport is None:
                 return
             self._transport.write(view[start : start + SLICE_BYTES])
+            # Other streams have their turn between two slices, however much the socket takes at once.
+            await asyncio.sleep(0)
         self._sent = True
 
-    def _too_slow(self, headers_s: float) -> None:
+    def _too_slow(self) -> None:
         if self._answer is not None:
-            self._answer.fail(faults.too_slow_to_answer(headers_s))
+            self._answer.fail(faults.too_slow_to_answer(self._headers_s))
 
     def is_fresh(self) -> bool:
         """Whether nothing has arrived since the last answer, not even in the kernel's buffer.

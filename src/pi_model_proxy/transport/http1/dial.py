@@ -17,24 +17,24 @@ from typing_extensions import override
 from pi_model_proxy.transport.http1 import faults
 from pi_model_proxy.transport.http1.connection import Connection
 from pi_model_proxy.transport.http1.route import Place, Route
+from pi_model_proxy.transport.http1.tls import INBOX_BYTES, Tls
 
 __all__ = ["Trust", "dial"]
 
 NEXT_ADDRESS_AFTER_S: Final = 0.25
 """How long one address may keep the others waiting (RFC 8305 §5)."""
 MAX_PROXY_HEAD_BYTES: Final = 64 * 1024
-TLS_HANDSHAKE_S: Final = 600.0
-"""The caller's own deadline ends a handshake; this only keeps the loop's shorter one from naming it otherwise."""
 
 _TUNNEL_STANDS: Final = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
 
 
 class Trust:
-    """Which certificates are believed, read when first needed: it takes some 20 ms."""
+    """Which certificates are believed, read when first needed: it takes some 20 ms. Belongs to one event loop."""
 
     def __init__(self, ca_file: str | None) -> None:
         self._ca_file = ca_file
         self._context: ssl.SSLContext | None = None
+        self._inbox = memoryview(bytearray(INBOX_BYTES))
 
     def context(self) -> ssl.SSLContext:
         """Return the TLS settings for every provider.
@@ -45,6 +45,8 @@ class Trust:
         if self._context is None:
             context = ssl.create_default_context()
             context.set_alpn_protocols(["http/1.1"])
+            # So that a write never has to wait for something to read.
+            context.options |= ssl.OP_NO_RENEGOTIATION
             if self._ca_file:
                 try:
                     context.load_verify_locations(self._ca_file)
@@ -52,6 +54,10 @@ class Trust:
                     raise faults.bad_trust_store() from error
             self._context = context
         return self._context
+
+    def tls(self, protocol: asyncio.Protocol, host: str) -> Tls:
+        """Return TLS with `host` for `protocol`."""
+        return Tls(protocol, self.context(), host, inbox=self._inbox)
 
 
 async def dial(route: Route, trust: Trust, connection: Connection) -> None:
@@ -73,17 +79,18 @@ async def dial(route: Route, trust: Trust, connection: Connection) -> None:
         raise faults.no_connection(error, host=route.place.host, by_proxy=route.proxy is not None) from error
 
 
-async def _attach(protocol: asyncio.Protocol, sock: socket.socket, place: Place, trust: Trust) -> Any:  # noqa: ANN401 - asyncio leaves the transport's type open
-    options: dict[str, Any] = {}
-    if place.tls:
-        options = {
-            "ssl": trust.context(),
-            "server_hostname": place.host,
-            "ssl_handshake_timeout": TLS_HANDSHAKE_S,
-        }
+async def _attach(
+    protocol: asyncio.Protocol, sock: socket.socket, place: Place, trust: Trust
+) -> asyncio.Transport:
+    """Let `protocol` have the socket, by TLS where the place wants it."""
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_connection(lambda: protocol, sock=sock, **options)
-    return transport
+    if not place.tls:
+        transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
+        return transport
+    tls = trust.tls(protocol, place.host)
+    await loop.create_connection(lambda: tls, sock=sock)
+    await tls.stand()
+    return tls
 
 
 class _TunnelRequest(asyncio.Protocol):
@@ -109,7 +116,6 @@ class _TunnelRequest(asyncio.Protocol):
 
 async def _through_tunnel(route: Route, trust: Trust, connection: Connection, sock: socket.socket) -> None:
     place, proxy = route.place, cast("Place", route.proxy)
-    context = trust.context()
     request = _TunnelRequest()
     transport = await _attach(request, sock, proxy, trust)
     try:
@@ -118,19 +124,13 @@ async def _through_tunnel(route: Route, trust: Trust, connection: Connection, so
             f"CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n{route.proxy_authorization}\r\n".encode()
         )
         _check(await request.answered)
-        secured = await asyncio.get_running_loop().start_tls(
-            transport,
-            connection,
-            context,
-            server_hostname=place.host,
-            ssl_handshake_timeout=TLS_HANDSHAKE_S,
-        )
+        tls = trust.tls(connection, place.host)
+        transport.set_protocol(tls)
+        tls.connection_made(transport)
+        await tls.stand()
     except BaseException:
         transport.abort()
         raise
-    if secured is None:
-        raise ConnectionResetError("closed during the handshake")
-    connection.connection_made(secured)
 
 
 def _check(head: bytes) -> None:

@@ -33,10 +33,12 @@ class Pool:
 
     def put(self, connection: Connection) -> None:
         """Keep a connection whose answer has been read to its end."""
-        loop = asyncio.get_running_loop()
+        loop = connection.loop
         connection.idle_since_s = loop.time()
-        idle = self._idle.setdefault(connection.key, [])
-        if len(idle) >= MAX_IDLE_PER_PLACE:
+        idle = self._idle.get(connection.key)
+        if idle is None:
+            idle = self._idle[connection.key] = []
+        elif len(idle) >= MAX_IDLE_PER_PLACE:
             idle.pop(0).abort()
         idle.append(connection)
         if self._sweeper is None:

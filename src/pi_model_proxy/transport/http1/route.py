@@ -11,8 +11,9 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 import msgspec
 
 from pi_model_proxy.transport.http1 import faults
+from pi_model_proxy.transport.upstream import UpstreamHead
 
-__all__ = ["Place", "Route", "encode_head", "route_to"]
+__all__ = ["Place", "Prepared", "Route", "encode_head", "route_to"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _KEPT_IN_TARGET: Final = "/%:@!$&'()*+,;=~?-._"
@@ -125,8 +126,8 @@ def _basic(parts: SplitResult) -> str:
     return "Basic " + base64.b64encode(userinfo.encode()).decode("ascii")
 
 
-def encode_head(route: Route, method: str, headers: Mapping[str, str], length: int) -> bytes:
-    """Return a request's head.
+def encode_head(route: Route, method: str, headers: Mapping[str, str]) -> bytes:
+    """Return a request's head but for its length, and the empty line that ends it.
 
     Raises:
         UpstreamUnreachable: a header would break out of its line.
@@ -144,11 +145,30 @@ def encode_head(route: Route, method: str, headers: Mapping[str, str], length: i
             raise faults.unsendable(name)
         if label:
             lines += (label, value, "\r\n")
-    if length or method in _WITH_LENGTH:
-        lines.append(f"content-length: {length}\r\n\r\n")
-    else:
-        lines.append("\r\n")
     return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+class Prepared:
+    """What one transport derives from an `UpstreamHead`, once for all its requests."""
+
+    __slots__ = ("_always_with_length", "_head", "owner", "route")
+
+    def __init__(self, owner: object, route: Route, head: UpstreamHead) -> None:
+        self.owner = owner
+        """The transport; the same head means something else to one with other proxies."""
+        self.route = route
+        self._head = encode_head(route, head.method, head.headers)
+        self._always_with_length = head.method in _WITH_LENGTH
+
+    def with_body(self, body: bytes) -> bytes:
+        """Return the whole request."""
+        if body or self._always_with_length:
+            return b"%bcontent-length: %d\r\n\r\n%b" % (self._head, len(body), body)
+        return self._head + b"\r\n"
+
+    def before_body(self, length: int) -> bytes:
+        """Return the head alone, when a body of so many bytes follows."""
+        return b"%bcontent-length: %d\r\n\r\n" % (self._head, length)
 
 
 _labels: Final[dict[str, str]] = {}

@@ -255,7 +255,7 @@ def contents(*blocks: Any) -> list[dict[str, Any]]:
         (TextBlock(text="t", cache=CacheMark(ttl="1h")), {"type": "text", "text": "t", "cache_control": {"type": "ephemeral", "ttl": "1h"}}),
         (RefusalBlock(text="no"), {"type": "text", "text": "no"}),
         (
-            ImageBlock(source=DataSource(media_type="image/JPG", data="AA=="), detail="low"),
+            ImageBlock(source=DataSource(media_type="image/JPG", data="AA=="), detail="auto"),
             {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "AA=="}},
         ),
         (ImageBlock(source=UrlSource(url="https://x")), {"type": "image", "source": {"type": "url", "url": "https://x"}}),
@@ -336,6 +336,25 @@ def test_nothing_to_say_is_a_bad_request() -> None:
         sent(ask(turns=(user("  "),)))
 
 
+def test_an_instruction_before_a_user_message_stands_right_before_the_next_answer_as_pi_places_it() -> None:
+    """pi 1.5.2 `convertMessages`: never between a call and its results, which Anthropic refuses."""
+    turns = (
+        user("a"),
+        assistant(ToolCallBlock(id="c", name="f")),
+        Turn(role="system", blocks=(TextBlock(text="brief"),)),
+        Turn(role="tool", blocks=(ToolResultBlock(call_id="c", content=(TextBlock(text="r"),)),)),
+        user("b"),
+        assistant(TextBlock(text="c")),
+        Turn(role="system", blocks=(TextBlock(text="long"),)),
+        user("d"),
+    )
+    body, outgoing = sent(ask(turns=turns), target(compat={"supportsMidConvoSystemMessages": True}))
+    roles = [message["role"] for message in body["messages"]]
+    assert roles == ["user", "assistant", "user", "system", "assistant", "user", "system"]
+    assert [block["type"] for block in body["messages"][2]["content"]] == ["tool_result", "text"]
+    assert outgoing.dropped == ()
+
+
 def test_instructions_in_mid_conversation_keep_their_role_where_it_is_taken() -> None:
     system = Turn(role="system", blocks=(TextBlock(text="brief"),))
     turns = (user(), system, user("go"), assistant(TextBlock(text="ok")), user("more"), system)
@@ -381,8 +400,30 @@ def test_a_schema_that_cannot_be_enforced_whole_is_closed_described_and_listed()
         "properties": {"n": {"type": "integer", "description": "minimum: 1"}},
         "additionalProperties": False,
     }
-    assert outgoing.dropped == ("output",)
+    assert outgoing.dropped == ("output.schema",)
     assert refusal(outgoing) is None
+
+
+def test_what_a_schema_is_called_is_said_inside_it() -> None:
+    closed = {"type": "object", "properties": {}, "additionalProperties": False}
+    named = OutputFormat(kind="schema", schema=closed, name="town", description="A town.")
+    body, outgoing = sent(ask(output=named))
+    assert body["output_config"]["format"]["schema"] == {**closed, "title": "town", "description": "A town."}
+    assert outgoing.dropped == ()
+
+
+def test_a_name_that_the_schema_contradicts_is_listed() -> None:
+    schema = {
+        "type": "object",
+        "properties": {},
+        "additionalProperties": False,
+        "title": "Town",
+        "description": "d",
+    }
+    named = OutputFormat(kind="schema", schema=schema, name="Town", description="other", strict=False)
+    body, outgoing = sent(ask(output=named))
+    assert body["output_config"]["format"]["schema"] == schema
+    assert outgoing.dropped == ("output.strict", "output.description")
 
 
 # Tools
@@ -461,7 +502,9 @@ def test_no_more_strict_tools_are_sent_than_are_taken() -> None:
 
 
 def test_a_free_form_tool_is_a_function_with_one_string() -> None:
-    patch = Tool(kind="custom", name="patch", grammar={"syntax": "lark"}, at="tools[0]")
+    patch = Tool(
+        kind="custom", name="patch", grammar={"syntax": "lark"}, words={"grammar": "format"}, at="tools[0]"
+    )
     turns = (user(), assistant(ToolCallBlock(id="a", name="patch", arguments="*** Begin", custom=True)))
     body, outgoing = sent(ask(tools=(patch,), turns=turns))
     assert body["tools"][0]["input_schema"]["required"] == ["input"]
@@ -581,9 +624,15 @@ def test_a_login_s_tool_names_are_spelt_its_way_and_given_back() -> None:
 
 def test_fields_that_the_login_s_backend_refuses_are_left_out_and_listed() -> None:
     identity = Identity(omitted_fields=frozenset({"metadata", "top_k"}))
-    body, outgoing = sent(ask(end_user="u"), target(identity=identity))
+    body, outgoing = sent(ask(end_user="u", paths={"end_user": "user"}), target(identity=identity))
     assert "metadata" not in body
-    assert outgoing.dropped == ("metadata",)
+    assert outgoing.dropped == ("user",)
+
+
+def test_a_field_of_ours_that_the_login_s_backend_refuses_is_no_loss() -> None:
+    body, outgoing = sent(ask(), target(identity=Identity(omitted_fields=frozenset({"max_tokens"}))))
+    assert "max_tokens" not in body
+    assert outgoing.dropped == ()
 
 
 # All the rest
@@ -646,7 +695,8 @@ def test_a_session_s_key_becomes_a_header_where_one_is_wanted(compat: Any, expec
     _, outgoing = sent(ask(cache_key="k"), target(compat=compat))
     assert {name: value for name, value in outgoing.headers.items() if name.startswith("x-")} == expected
     assert ("cache_key" in outgoing.dropped) is not bool(expected)
-    assert "x-session-affinity" not in sent(ask(cache_key="k\n"), target(compat=compat))[1].headers
+    hashed = sent(ask(cache_key="k\n"), target(compat=compat))[1].headers
+    assert all(hashed[name].isalnum() for name in expected)
 
 
 def test_models_that_may_answer_instead_are_named_as_pi_names_them() -> None:

@@ -59,8 +59,8 @@ def test_peek_tells_model_and_stream() -> None:
         (b"", "not valid JSON"),
         (b"null", "must be a JSON object"),
         (b"[]", "must be a JSON object"),
-        (b'{"model":1}', "model: Expected"),
-        (b'{"stream":"yes"}', "stream: Expected"),
+        (b'{"model":1}', "model: must be a string"),
+        (b'{"stream":"yes"}', "stream: must be true or false"),
         (b'{"a":' + b"[" * 100_000, "nested too deeply"),
         (rb'{"a":"\ud83d",}', "not valid JSON"),
     ],
@@ -164,14 +164,21 @@ def test_scalars_find_their_place() -> None:
     assert request.stop == ("END",)
     assert request.sampling == Sampling(temperature=0.5, top_p=1, top_k=4)
     assert (request.stream, request.max_output, request.model) == (True, 10, "m")
-    assert (request.end_user, request.metadata, request.service_tier) == ("u", {"other": "x"}, "default")
-    assert read(service_tier="auto").service_tier is None
+    assert (request.end_user, request.service_tier) == ("u", "default")
+    assert request.dropped == ("metadata.other", "metadata.number")
 
 
-def test_unknown_fields_are_kept_to_be_listed_and_unknown_keys_inside_are_ignored() -> None:
-    request = read(context_management={"edits": []}, messages=[{**USER, "provider_specific_fields": {}}])
+@pytest.mark.parametrize(("tier", "dropped"), [("auto", ()), ("priority", ("service_tier",))])
+def test_a_tier_that_only_anthropic_has_is_listed(tier: str, dropped: tuple[str, ...]) -> None:
+    request = read(service_tier=tier)
+    assert (request.service_tier, request.dropped) == (None, dropped)
+
+
+def test_unknown_fields_are_kept_to_be_listed_and_so_are_unknown_keys_inside() -> None:
+    message: dict[str, Any] = {**USER, "provider_specific_fields": {"a": 1}, "tags": [], "id": None}
+    request = read(context_management={"edits": []}, messages=[message])
     assert request.extra == {"context_management": {"edits": []}}
-    assert request.dropped == ()
+    assert request.dropped == ("messages[0].provider_specific_fields",)
 
 
 def test_a_limit_of_nothing_becomes_the_least_and_is_listed() -> None:
@@ -187,20 +194,24 @@ def test_system_is_text_or_blocks_with_marks() -> None:
     ]
     assert read(system=blocks).instructions == (
         TextBlock(text="a", at="system[0]"),
-        TextBlock(text="b", cache=CacheMark(ttl="1h"), at="system[1]"),
+        TextBlock(text="b", cache=CacheMark(ttl="1h", at="system[1].cache_control"), at="system[1]"),
     )
 
 
 def test_the_body_s_own_mark_goes_to_the_last_block() -> None:
     request = read(cache_control={"type": "ephemeral", "ttl": "5m"})
     assert request.turns[0].blocks[0] == TextBlock(
-        text="hi", cache=CacheMark(ttl="5m"), at="messages[0].content"
+        text="hi", cache=CacheMark(ttl="5m", at="cache_control"), at="messages[0].content"
     )
     marked = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]
     request = read(
         cache_control={"type": "ephemeral", "ttl": "1h"}, messages=[{"role": "user", "content": marked}]
     )
-    assert request.turns[0].blocks[0] == TextBlock(text="x", cache=CacheMark(), at="messages[0].content[0]")
+    assert request.turns[0].blocks[0].cache == CacheMark(at=f"{AT}.cache_control")  # type: ignore[union-attr]  # a text
+    assert request.dropped == ("cache_control",)
+    drawn = [{"type": "image", "source": {"type": "url", "url": "https://x"}}]
+    request = read(cache_control={"type": "ephemeral"}, messages=[{"role": "user", "content": drawn}])
+    assert request.turns[0].blocks[0].cache == CacheMark(at="cache_control")  # type: ignore[union-attr]  # a picture
 
 
 AT = "messages[0].content[0]"
@@ -215,7 +226,7 @@ AT = "messages[0].content[0]"
         ),
         (
             {"type": "image", "source": {"type": "url", "url": "https://x"}, "cache_control": {"type": "ephemeral"}},
-            ImageBlock(source=UrlSource(url="https://x"), cache=CacheMark(), at=AT),
+            ImageBlock(source=UrlSource(url="https://x"), cache=CacheMark(at=f"{AT}.cache_control"), at=AT),
         ),
         (
             {"type": "image", "source": {"type": "file", "file_id": "f"}},
@@ -316,6 +327,7 @@ def test_what_has_no_place_is_listed_by_its_path() -> None:
     assert set(request.dropped) == {
         "messages[0].content[0].transformations",
         "messages[0].content[1].source.content[0]",
+        "messages[0].content[2]",
         "output_config.task_budget",
         "thread",
     }
@@ -358,7 +370,7 @@ def test_tools_are_read_and_deferred_ones_are_ordinary() -> None:
         {"type": "object"},
         True,
     )
-    assert (second.kind, second.name, second.cache) == ("server", "s", CacheMark())
+    assert (second.kind, second.name, second.cache) == ("server", "s", CacheMark(at="tools[1].cache_control"))
     assert third.name == "computer_toolset_20260801"
     assert fourth.schema is None
 
@@ -431,7 +443,7 @@ def test_a_late_system_message_sets_effort_and_brings_tools() -> None:
     assert request.tools[0] == Tool(
         name="new",
         dialect="anthropic_messages",
-        raw='{"name":"new"}',
+        words={"schema": "input_schema"},
         at="messages[1].content[1].tool.definition",
     )
     assert [turn.role for turn in request.turns] == ["user", "system", "system"]

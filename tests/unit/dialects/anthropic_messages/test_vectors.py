@@ -207,7 +207,7 @@ def test_vector_017_018_a_json_schema_becomes_the_native_format(wish: ReasoningW
     body, outgoing = sent(
         ask(output=OutputFormat(kind="schema", schema=schema, name="n", strict=True), reasoning=wish)
     )
-    assert body["output_config"]["format"] == {"type": "json_schema", "schema": schema}
+    assert body["output_config"]["format"] == {"type": "json_schema", "schema": {**schema, "title": "n"}}
     assert "tools" not in body
     assert outgoing.dropped == ()
 

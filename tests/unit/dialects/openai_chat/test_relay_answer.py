@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pi_model_proxy.dialects.openai_chat import RELAY, relay_answer
+from pi_model_proxy.dialects.openai_chat import RELAY, relay_answer, relay_message
 from pi_model_proxy.errors import BrokenStream
 from pi_model_proxy.hub import Finish, Usage
 from support.chat_stream import DONE, call, chunk, context, frames, relayed, sse, target
@@ -156,6 +156,11 @@ class TestUsage:
         assert frames(told)[-2]["usage"]["total_tokens"] == 0
         assert pipe.facts.usage is None
 
+    def test_a_chunk_of_our_own_has_the_id_of_the_answer_even_if_the_first_had_none(self) -> None:
+        nameless = {name: value for name, value in chunk({"content": "a"}).items() if name != "id"}
+        told, _pipe = relayed(sse([nameless, chunk({"content": "b"}), STOP]), wants_usage=True)
+        assert (frames(told)[-2]["id"], frames(told)[-2]["created"]) == ("chatcmpl-up", 1)
+
     def test_unreadable_counts_are_no_counts(self) -> None:
         _told, pipe = relayed(sse([chunk({"content": "a"}, usage=[]), STOP]))
         assert pipe.facts.usage is None
@@ -223,11 +228,13 @@ class TestEndings:
         def too_deep(data: bytes) -> None:
             raise RecursionError
 
+        monkeypatch.setattr(relay_answer, "read_sound", too_deep)
         monkeypatch.setattr(relay_answer, "read_chunk", too_deep)
         for stream in (sse([STOP]), b"data: x"):
             told, pipe = relayed(stream)
             assert (told, pipe.facts.done) == (b"", False)
             assert isinstance(pipe.facts.failure, BrokenStream)
+        monkeypatch.setattr(relay_message, "read_chunk", too_deep)
         _told, facts = RELAY.message(b"{}", context())
         assert isinstance(facts.failure, BrokenStream)
 

@@ -280,7 +280,8 @@ class TestTools:
             description="d",
             schema={"type": "object"},
             strict=True,
-            cache=CacheMark(),
+            cache=CacheMark(at="tools[0].cache_control"),
+            words={"strict": "function.strict", "schema": "function.parameters"},
             at="tools[0]",
         )
 
@@ -374,7 +375,7 @@ class TestMessages:
             ("one", "messages[0].content"),
             ("two", "messages[1].content[0]"),
         ]
-        assert hub.instructions[1].cache == CacheMark()
+        assert hub.instructions[1].cache == CacheMark(at="messages[1].content[0].cache_control")
         assert [turn.role for turn in hub.turns] == ["user", "system"]
 
     def test_a_picture_among_instructions_is_listed(self) -> None:
@@ -383,10 +384,18 @@ class TestMessages:
             "messages[0].content[0]",
         )
 
-    def test_unknown_keys_in_messages_are_ignored(self) -> None:
-        message = {**USER, "provider_specific_fields": {"a": 1}, "name": "ann"}
-        (turn,) = read(messages=[message]).turns
+    def test_unknown_keys_in_messages_are_no_error_and_listed_unless_they_say_nothing(self) -> None:
+        message: Json = {
+            **USER,
+            "provider_specific_fields": {"a": 1},
+            "name": "ann",
+            "annotations": [],
+            "x": None,
+        }
+        hub = read(messages=[message])
+        (turn,) = hub.turns
         assert (turn.role, turn.name, turn.at) == ("user", "ann", "messages[0]")
+        assert hub.dropped == ("messages[0].provider_specific_fields",)
 
     def test_null_content_is_nothing(self) -> None:
         assert blocks({"role": "user", "content": None}, {"role": "assistant"}) == ()
@@ -461,17 +470,38 @@ class TestMessages:
         assert refusal(messages=[{"role": "user", "content": [value]}]) == f"messages[0].content[0].{path}"
 
     @pytest.mark.parametrize(
-        ("mark", "expected"),
+        ("name", "mark", "ttl"),
         [
-            ({"cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "x"}}, CacheMark("1h")),
-            ({"cache_control": {"type": "ephemeral", "ttl": "5m"}}, CacheMark("5m")),
-            ({"prompt_cache_breakpoint": {"mode": "explicit", "ttl": "12h"}}, CacheMark("1h")),
-            ({"prompt_cache_breakpoint": {"mode": "explicit"}}, CacheMark()),
-            ({"cache_control": None}, None),
+            ("cache_control", {"type": "ephemeral", "ttl": "1h", "scope": "x"}, "1h"),
+            ("cache_control", {"type": "ephemeral", "ttl": "5m"}, "5m"),
+            ("prompt_cache_breakpoint", {"mode": "explicit", "ttl": "12h"}, "1h"),
+            ("prompt_cache_breakpoint", {"mode": "explicit", "ttl": "30m"}, None),
+            ("prompt_cache_breakpoint", {"mode": "explicit"}, None),
         ],
     )
-    def test_cache_marks_are_read(self, mark: Json, expected: CacheMark | None) -> None:
-        assert part({"type": "text", "text": "t", **mark}).cache == expected
+    def test_cache_marks_are_read(self, name: str, mark: Json, ttl: Any) -> None:
+        expected = CacheMark(ttl, at=f"messages[0].content[0].{name}")
+        assert part({"type": "text", "text": "t", name: mark}).cache == expected
+
+    def test_a_mark_that_is_null_is_none(self) -> None:
+        assert part({"type": "text", "text": "t", "cache_control": None}).cache is None
+
+    @pytest.mark.parametrize(
+        ("mark", "path"),
+        [
+            ({"cache_control": True}, "cache_control"),
+            ({"cache_control": {"type": "ephemeral", "ttl": "2d"}}, "cache_control.ttl"),
+            ({"cache_control": {"type": "ephemeral", "ttl": 5}}, "cache_control.ttl"),
+        ],
+    )
+    def test_a_mark_of_a_kind_nobody_knows_is_listed(self, mark: Json, path: str) -> None:
+        hub = read(messages=[{"role": "user", "content": [{"type": "text", "text": "t", **mark}]}])
+        assert hub.dropped == (f"messages[0].content[0].{path}",)
+
+    def test_a_mark_on_a_message_of_parts_goes_to_the_last_part(self) -> None:
+        marked = {**USER, "content": [{"type": "text", "text": "a"}], "cache_control": {"type": "ephemeral"}}
+        (turn,) = read(messages=[marked]).turns
+        assert turn.blocks[0].cache == CacheMark(at="messages[0].cache_control")  # type: ignore[union-attr]  # a text block
 
     def test_an_assistant_says_everything_in_order(self) -> None:
         found = blocks(

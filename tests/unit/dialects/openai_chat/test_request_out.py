@@ -80,6 +80,9 @@ class TestTheBody:
         sent = encoded(request(), target(compat={"supportsStore": False, "supportsUsageInStreaming": False}))
         assert sent.keys() == {"model", "messages", "stream"}
 
+    def test_an_account_may_have_its_own_name_for_the_model(self) -> None:
+        assert encoded(request(), target(identity=Identity(deployment="mine")))["model"] == "mine"
+
     def test_the_path_is_relative_to_the_base_url(self) -> None:
         outgoing = CLIENT.encode_request(request(), target())
         assert (outgoing.path, outgoing.stream, outgoing.dropped) == ("/chat/completions", True, ())
@@ -121,6 +124,11 @@ class TestTheBody:
         assert encoded(high, target(reasoning=True))["temperature"] == 0.5
         off = request(sampling=Sampling(temperature=0.5), reasoning=ReasoningWish(mode="off"))
         assert encoded(off, where)["temperature"] == 0.5
+
+    def test_openais_reasoning_models_take_no_stop_sequences_so_the_gateway_watches_for_all(self) -> None:
+        hub, where = request(stop=("a", "b")), target(hosted_by_vendor=True, reasoning=True)
+        outgoing = CLIENT.encode_request(hub, where)
+        assert ("stop" in body(outgoing.body), outgoing.stop_here) == (False, ("a", "b"))
 
     def test_openai_takes_four_stop_sequences_and_the_gateway_watches_for_the_rest(self) -> None:
         hub = request(stop=("a", "b", "c", "d", "e"))
@@ -194,7 +202,9 @@ class TestTheBody:
     def test_a_conversation_stays_at_one_machine(self, style: str, names: set[str]) -> None:
         where = target(compat={"sendSessionAffinityHeaders": True, "sessionAffinityFormat": style})
         assert CLIENT.encode_request(request(cache_key="k"), where).headers == dict.fromkeys(names, "k")
-        assert CLIENT.encode_request(request(cache_key="bad\r\nkey"), where).headers == {}
+        hashed = CLIENT.encode_request(request(cache_key="bad\r\nkey"), where).headers
+        assert hashed.keys() == names
+        assert all(value.isalnum() for value in hashed.values())
         assert CLIENT.encode_request(request(), where).headers == {}
 
     def test_pis_routing_settings_are_sent(self) -> None:
@@ -694,6 +704,7 @@ class TestTools:
             name="p",
             description="d",
             grammar={"syntax": "lark", "definition": "x"},
+            words={"grammar": "custom.format"},
             at="tools[0]",
         )
         where = target(compat={"supportsOpenAIGrammarTools": True})
@@ -705,7 +716,7 @@ class TestTools:
                 "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}},
             },
         }
-        assert dropped(request(tools=(tool,))) == ("tools[0].format",)
+        assert dropped(request(tools=(tool,))) == ("tools[0].custom.format",)
         free = Tool(kind="custom", name="p")
         assert encoded(request(tools=(free,)), where)["tools"][0] == {
             "type": "custom",

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from pi_model_proxy.dialects import lanes as lanes_module
 from pi_model_proxy.dialects.names import NO_NAMES, ToolNames
 from pi_model_proxy.dialects.openai_responses import CLIENT
-from pi_model_proxy.dialects.openai_responses import lanes as lanes_module
 from pi_model_proxy.dialects.openai_responses import outputs as outputs_module
 from pi_model_proxy.errors import BrokenStream
 from pi_model_proxy.hub import (

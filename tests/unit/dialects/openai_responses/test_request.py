@@ -441,7 +441,12 @@ def test_a_tools_schema_has_an_object_at_its_root(schema: Any, expected: dict[st
 
 
 def test_alternatives_at_the_root_are_listed() -> None:
-    out = sent(request(turns=(USER,), tools=(Tool(name="f", schema={"anyOf": []}, at="tools[0]"),)))
+    out = sent(
+        request(
+            turns=(USER,),
+            tools=(Tool(name="f", schema={"anyOf": []}, words={"schema": "parameters"}, at="tools[0]"),),
+        )
+    )
     assert out.dropped == ("tools[0].parameters",)
 
 
@@ -714,3 +719,25 @@ def test_only_refused_thinking_is_a_reason_to_ask_again_and_only_if_there_is_any
     mended = CLIENT.mend(thinking, refused)
     assert mended is not None
     assert b"rs_1" not in mended
+
+
+@pytest.mark.parametrize(
+    ("changes", "sent_on"),
+    [
+        ({}, {"prompt_cache_options", "prompt_cache_retention"}),
+        ({"compat": {}}, {"prompt_cache_retention"}),
+        ({"hosted_by_vendor": False}, set()),
+        (
+            {"identity": Identity(omitted_fields=frozenset({"prompt_cache_options"}))},
+            {"prompt_cache_retention"},
+        ),
+    ],
+    ids=["openai", "a model without marks", "another provider", "a login whose backend refuses it"],
+)
+def test_openais_own_words_about_its_cache_are_sent_on_to_openai(changes: Any, sent_on: set[str]) -> None:
+    said = {"prompt_cache_options": {"mode": "explicit"}, "prompt_cache_retention": "24h"}
+    where = {"hosted_by_vendor": True, "compat": {"supportsExplicitPromptCacheMode": True}, **changes}
+    out = CLIENT.encode_request(request(turns=(USER,), extra=said), target(**where))
+    body = json.loads(out.body)
+    assert {name: body[name] for name in said.keys() & body.keys()} == {name: said[name] for name in sent_on}
+    assert set(out.dropped) == said.keys() - sent_on

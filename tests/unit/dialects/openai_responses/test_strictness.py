@@ -25,9 +25,9 @@ def judge(body: dict[str, Any], *, reasoning: bool = True, vault: Vault | None =
     return RESPONSES_RULES.judge(Case(body=body, traits=traits, vault=vault or Vault(), account="me"))
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/request.json")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/upstream.json")), ids=lambda path: path.parent.name)
 def test_a_golden_request_is_taken(path: Path) -> None:
-    body = json.loads(path.read_bytes())
+    body = json.loads(path.read_bytes())["body"]
     found = judge(body, reasoning="include" in body)
     # The captured blob is nobody's: that it is the only complaint shows that all else was in order.
     made_up = any(item.get("type") == "reasoning" for item in body["input"])

@@ -171,6 +171,7 @@ PATCH = Tool(
     name="apply_patch",
     description="d",
     grammar={"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: X"}},
+    words={"grammar": "custom.format"},
     at="tools[0]",
 )
 

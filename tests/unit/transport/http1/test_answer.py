@@ -12,41 +12,18 @@ from hypothesis import strategies as st
 from pi_model_proxy.errors import BrokenStream, UpstreamError, UpstreamUnreachable
 from pi_model_proxy.transport.http1.answer import MAX_HEADER_BYTES, PAUSE_ABOVE_BYTES, Answer
 from pi_model_proxy.transport.inflate import MAX_INFLATED_BYTES
-
-HEAD = b"HTTP/1.1 200 OK\r\nx-a: 1\r\nX-A: 2\r\nx-empty:\r\n"
-SIZED = HEAD + b"content-length: 5\r\n\r\nhello"
-CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nx-sum: 1\r\n\r\n"
-INTERIM = b"HTTP/1.1 100 Continue\r\nx-a: 0\r\n\r\n" + SIZED
-BARE_LF = SIZED.replace(b"\r\n", b"\n")
-UNSIZED = HEAD + b"\r\nhello"
-EMPTY = b"HTTP/1.1 204 No Content\r\nx-a: 1\r\nx-a: 2\r\nx-empty: \r\n\r\n"
-SPLITS = {
-    "length": (SIZED, b"hello", True),
-    "chunks": (CHUNKED, b"hello", True),
-    "after 100": (INTERIM, b"hello", True),
-    "bare line feeds": (BARE_LF, b"hello", True),
-    "until close": (UNSIZED, b"hello", False),
-    "no content": (EMPTY, b"", True),
-}
-
-
-class Line:
-    """A connection that keeps a diary."""
-
-    def __init__(self) -> None:
-        self.diary: list[str] = []
-
-    def pause_reading(self) -> None:
-        self.diary.append("pause")
-
-    def resume_reading(self) -> None:
-        self.diary.append("resume")
-
-    def finished(self, *, reusable: bool) -> None:
-        self.diary.append("kept" if reusable else "closed")
-
-    def abort(self) -> None:
-        self.diary.append("aborted")
+from unit.transport.http1.lines import (
+    CHUNKED,
+    EMPTY,
+    HEAD,
+    INTERIM,
+    SIZED,
+    SPLITS,
+    UNSIZED,
+    begun,
+    head_of,
+    to_end,
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +33,8 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-def begun(loop: asyncio.AbstractEventLoop, *pieces: bytes) -> tuple[Answer, Line]:
-    line = Line()
-    answer = Answer(line, loop)
-    for piece in pieces:
-        answer.feed(piece)
-    return answer, line
-
-
-async def to_end(answer: Answer) -> bytes:
-    body = b""
-    while data := await answer.read():
-        body += data
-    return body
-
-
 def finish(loop: asyncio.AbstractEventLoop, answer: Answer) -> bytes:
-    loop.run_until_complete(answer.wait_for_head())
+    loop.run_until_complete(head_of(answer))
     return loop.run_until_complete(to_end(answer))
 
 
@@ -146,7 +108,7 @@ def test_chunks_without_their_end_are_never_complete(loop: asyncio.AbstractEvent
 def test_a_head_that_is_none_is_no_answer(loop: asyncio.AbstractEventLoop, head: bytes) -> None:
     answer, _ = begun(loop, *(head[at : at + 4096] for at in range(0, len(head), 4096)))
     with pytest.raises(UpstreamUnreachable) as caught:
-        loop.run_until_complete(answer.wait_for_head())
+        loop.run_until_complete(head_of(answer))
     assert caught.value.proxy_error == "http_protocol_error"
 
 
@@ -154,7 +116,7 @@ def test_a_head_that_is_none_is_no_answer(loop: asyncio.AbstractEventLoop, head:
 def test_a_transfer_coding_nobody_asked_for_is_named(loop: asyncio.AbstractEventLoop, coding: bytes) -> None:
     answer, _ = begun(loop, b"HTTP/1.1 200 OK\r\ntransfer-encoding: " + coding + b"\r\n\r\nabc")
     with pytest.raises(UpstreamUnreachable) as caught:
-        loop.run_until_complete(answer.wait_for_head())
+        loop.run_until_complete(head_of(answer))
     assert caught.value.proxy_error == "http_response_transfer_coding"
 
 
@@ -173,7 +135,7 @@ def test_bad_chunks_break_the_answer_after_what_was_good(
 ) -> None:
     head = HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
     answer, line = begun(loop, head, *(rest[at : at + 8192] for at in range(0, len(rest), 8192)))
-    loop.run_until_complete(answer.wait_for_head())
+    loop.run_until_complete(head_of(answer))
     assert loop.run_until_complete(answer.read()).startswith(b"ok")
     for _ in range(2):
         with pytest.raises(BrokenStream) as caught:
@@ -207,10 +169,36 @@ def test_a_released_answer_that_is_not_complete_closes_its_connection(
         loop.run_until_complete(answer.read())
 
 
+@pytest.mark.parametrize("kind", sorted(SPLITS.keys() - {"until close"}))
+def test_a_whole_answer_is_taken_without_waiting_and_only_once(
+    loop: asyncio.AbstractEventLoop, kind: str
+) -> None:
+    sent, body, _ = SPLITS[kind]
+    for cut in range(1, len(sent)):
+        answer, line = begun(loop, sent[:cut])
+        assert answer.whole() is None
+        answer.feed(sent[cut:])
+        assert answer.whole() == body
+        assert answer.whole() == b""
+        assert loop.run_until_complete(answer.read()) == b""
+        answer.release()
+        assert line.diary == ["kept"]
+
+
+def test_a_body_that_cannot_be_inflated_is_never_whole(loop: asyncio.AbstractEventLoop) -> None:
+    answer, line = begun(loop, HEAD + b"content-encoding: br\r\ncontent-length: 3\r\n\r\nabc")
+    with pytest.raises(BrokenStream):
+        answer.whole()
+    assert answer.whole() is None
+    with pytest.raises(BrokenStream):
+        loop.run_until_complete(answer.read())
+    assert line.diary == ["aborted"]
+
+
 def test_an_answer_is_read_by_one_task_at_a_time(loop: asyncio.AbstractEventLoop) -> None:
     async def main() -> None:
         answer, _ = begun(loop, SIZED[:-1])
-        answer._take()
+        answer._unread_bytes()
         first = asyncio.ensure_future(answer.read())
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError, match="one task"):
@@ -243,7 +231,7 @@ def test_no_bytes_crash_an_answer(data: st.DataObject) -> None:
         answer, line = begun(loop, *filter(None, (stream[:cut], stream[cut:])))
         answer.end_of_input(orderly=data.draw(st.booleans()))
         try:
-            loop.run_until_complete(answer.wait_for_head())
+            loop.run_until_complete(head_of(answer))
             body = loop.run_until_complete(to_end(answer))
         except UpstreamError:
             answer.abort()

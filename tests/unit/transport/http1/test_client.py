@@ -10,8 +10,9 @@ import ssl
 import pytest
 
 from pi_model_proxy.errors import BrokenStream, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from pi_model_proxy.transport import UpstreamRequest
+from pi_model_proxy.transport import UpstreamHead, UpstreamRequest
 from pi_model_proxy.transport.http1 import Http1Transport
+from pi_model_proxy.transport.http1.connection import SLICE_BYTES
 from unit.transport.raw_upstream import (
     DEADLINES,
     OK,
@@ -371,6 +372,26 @@ def test_a_long_body_arrives_whole_and_its_connection_serves_again(run: Run) -> 
     assert seen == [len(body)] * 2
 
 
+def test_others_have_their_turn_while_a_long_body_leaves(run: Run) -> None:
+    body = b"x" * 16 * 1024 * 1024
+
+    async def main() -> int:
+        async with upstream(forever()[0], limit=2 * len(body)) as url, transport() as client:
+            turns = 0
+            await ask(client, url)
+            (connection,) = client._connections
+            asking = asyncio.ensure_future(ask(client, url, body))
+            await asyncio.sleep(0)
+            assert not connection._sent
+            while not connection._sent:
+                turns += 1
+                await asyncio.sleep(0)
+            assert await asking == (200, b"hi")
+            return turns
+
+    assert run(main()) >= len(body) // SLICE_BYTES
+
+
 def test_an_upstream_that_does_not_read_holds_up_a_long_body(run: Run) -> None:
     body = b"x" * 32 * 1024 * 1024
 
@@ -468,6 +489,31 @@ def test_extra_bytes_after_an_answer_never_reach_the_next(run: Run) -> None:
 
     run(main())
     assert connections == [1, 1, 1]
+
+
+def test_extra_bytes_after_an_answer_that_is_not_let_go_yet_close_its_connection_at_once(run: Run) -> None:
+    async def main() -> bytes:
+        poison = asyncio.Event()
+        closed = asyncio.Event()
+
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            writer.write(OK)
+            await poison.wait()
+            writer.write(OK)
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await reader.readexactly(1)
+            closed.set()
+
+        async with upstream(script) as url, transport() as client:
+            response = await client.open(post(url), DEADLINES)
+            poison.set()
+            async with asyncio.timeout(5):
+                await closed.wait()
+            assert not client._connections
+            return await whole(response)
+
+    assert run(main()) == b"hi"
 
 
 def test_extra_bytes_on_an_idle_connection_close_it(run: Run) -> None:
@@ -619,14 +665,50 @@ def test_trailers_are_read_and_left_out(run: Run) -> None:
 def test_a_header_that_would_break_out_of_its_line_is_not_sent(run: Run) -> None:
     async def main() -> None:
         async with transport() as client:
-            request = UpstreamRequest(
-                method="POST", url="http://127.0.0.1:1/", headers={"x-team": "a\r\nx-admin: 1"}
-            )
-            await client.open(request, DEADLINES)
+            head = UpstreamHead("POST", "http://127.0.0.1:1/", {"x-team": "a\r\nx-admin: 1"})
+            await client.open(UpstreamRequest(head), DEADLINES)
 
     with pytest.raises(UpstreamUnreachable, match="x-team") as caught:
         run(main())
     assert "x-admin" not in caught.value.message
+
+
+def test_a_head_is_prepared_once_and_refused_every_time(run: Run) -> None:
+    async def main() -> None:
+        async with upstream(forever()[0]) as url, transport() as client:
+            head = UpstreamHead("POST", f"{url}/x", {})
+            bad = UpstreamHead("POST", f"{url}/x", {"x-a": "\n"})
+            prepared = set()
+            for body in (b"", b"one", b"two"):
+                await whole(await client.open(UpstreamRequest(head, body), DEADLINES))
+                prepared.add(head.prepared)
+                with pytest.raises(UpstreamUnreachable, match="x-a"):
+                    await client.open(UpstreamRequest(bad, body), DEADLINES)
+            assert len(prepared) == 1
+            assert None not in prepared
+
+    run(main())
+
+
+def test_a_head_goes_each_transports_own_way(run: Run) -> None:
+    seen: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append((await read_request(reader)).split(b"\r\n")[0])
+        writer.write(OK)
+
+    async def main() -> None:
+        direct, connections = forever()
+        async with upstream(direct) as url, upstream(proxy) as by:
+            head = UpstreamHead("POST", f"{url}/x", {})
+            async with transport() as one, transport({"HTTP_PROXY": by}) as other:
+                for _ in range(2):
+                    for client in (one, other):
+                        await whole(await client.open(UpstreamRequest(head), DEADLINES))
+            assert connections == [2]
+            assert seen == [f"POST {url}/x HTTP/1.1".encode()] * 2
+
+    run(main())
 
 
 def test_a_closed_transport_has_closed_everything_and_wakes_its_readers(run: Run) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
-import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 from pi_model_proxy.errors import UpstreamTimeout, UpstreamUnreachable
 from pi_model_proxy.transport import Deadlines
 from pi_model_proxy.transport.http1 import dial
+from unit.transport.certified import FAR, ca, secure, serving
 from unit.transport.raw_upstream import (
     DEADLINES,
     Run,
@@ -28,42 +26,6 @@ from unit.transport.raw_upstream import (
     upstream,
     whole,
 )
-
-FAR = "far.example"
-EXTENSIONS = f"subjectAltName=DNS:{FAR},DNS:localhost\nauthorityKeyIdentifier=keyid\n"
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem, and server.pem for far.example and localhost."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command to make a certificate authority")
-    folder = tmp_path_factory.mktemp("certificates")
-    (folder / "extensions").write_text(EXTENSIONS)
-    new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout"
-    for command in (
-        f"req -x509 {new_key} ca.key -out ca.pem -days 2 -subj /CN=test-ca -addext keyUsage=critical,keyCertSign",
-        f"req {new_key} server.key -out server.csr -subj /CN={FAR}",
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out server.crt",
-    ):
-        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
-    (folder / "server.pem").write_bytes(
-        (folder / "server.crt").read_bytes() + (folder / "server.key").read_bytes()
-    )
-    return folder
-
-
-def serving(certificates: Path, names: list[str | None] | None = None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates / "server.pem")
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    if names is not None:
-        context.sni_callback = lambda sock, name, _: names.append(name)
-    return context
-
-
-def ca(certificates: Path) -> str:
-    return str(certificates / "ca.pem")
 
 
 @asynccontextmanager
@@ -107,10 +69,6 @@ def test_a_trusted_certificate_is_accepted_and_its_connection_pooled(run: Run, c
     run(main())
     assert connections == [3]
     assert names == ["localhost"]
-
-
-def secure(url: str, host: str) -> str:
-    return f"https://{host}:{url.rpartition(':')[2]}"
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,16 @@ from __future__ import annotations
 import pytest
 
 from pi_model_proxy.errors import UpstreamUnreachable
-from pi_model_proxy.transport.http1.route import Place, encode_head, route_to
+from pi_model_proxy.transport.http1.route import Place, Prepared, Route, route_to
+from pi_model_proxy.transport.upstream import UpstreamHead
 
 
 def head(url: str, headers: dict[str, str] | None = None, *, proxy: str | None = None) -> list[str]:
-    return encode_head(route_to(url, proxy), "POST", headers or {}, 3).decode().split("\r\n")
+    return sent(route_to(url, proxy), "POST", b"abc", headers).decode().split("\r\n")
+
+
+def sent(route: Route, method: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
+    return Prepared(None, route, UpstreamHead(method, "", headers or {})).with_body(body)
 
 
 @pytest.mark.parametrize(
@@ -83,14 +88,14 @@ def test_framing_is_ours_whatever_the_configuration_says() -> None:
         "host": "evil",
     }
     assert head("http://a.example", configured) == [
-        "POST / HTTP/1.1", "host: a.example", "accept-encoding: identity", "content-length: 3", "", "",
+        "POST / HTTP/1.1", "host: a.example", "accept-encoding: identity", "content-length: 3", "", "abc",
     ]  # fmt: skip
 
 
 def test_a_body_is_announced_even_when_empty_where_one_is_expected() -> None:
     route = route_to("http://a.example", None)
-    assert b"content-length: 0\r\n" in encode_head(route, "POST", {}, 0)
-    assert b"content-length" not in encode_head(route, "GET", {}, 0)
+    assert b"content-length: 0\r\n" in sent(route, "POST", b"")
+    assert b"content-length" not in sent(route, "GET", b"")
 
 
 def test_a_user_in_the_address_is_sent_unless_the_request_has_its_own() -> None:
@@ -110,7 +115,7 @@ def test_a_tunnel_keeps_the_proxys_password_out_of_the_request() -> None:
     route = route_to("https://a.example/v1", "http://us:pw@proxy.example:3128")
     assert route.tunnels
     assert route.proxy == Place(host="proxy.example", port=3128, tls=False)
-    assert b"proxy-authorization" not in encode_head(route, "POST", {}, 3)
+    assert b"proxy-authorization" not in sent(route, "POST", b"abc")
 
 
 @pytest.mark.parametrize("proxy", ["socks5://p:1", "http://", "http://p:x", "http://p\n:1"])

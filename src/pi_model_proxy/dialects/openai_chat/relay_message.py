@@ -1,0 +1,107 @@
+"""A plain answer on its way to a caller of the same format: its JSON stays but for the model's name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from pi_model_proxy.dialects.base import AnswerContext, Facts
+from pi_model_proxy.dialects.openai_chat.answer_in import failure_in, read_finish, stream_error
+from pi_model_proxy.dialects.openai_chat.chunks import EMPTY, Chunk, read_chunk, unreadable
+from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
+from pi_model_proxy.dialects.openai_chat.usage import read_usage, usage_json
+from pi_model_proxy.dialects.surrogates import mend_body
+from pi_model_proxy.errors import BrokenStream, UpstreamError
+from pi_model_proxy.hub import Finish
+from pi_model_proxy.wire import Frame, ascii_json, edit_object, members_of, object_of, raw_object
+
+__all__ = ["relay_message"]
+
+_NULL: Final = msgspec.Raw(b"null")
+_NOTHING: Final = frozenset({b"", b"null"})
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+    usage: msgspec.Raw = EMPTY
+
+
+_choices: Final = msgspec.json.Decoder(list[_Choice]).decode
+_text: Final = msgspec.json.Decoder(str | None).decode
+
+
+def relay_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
+    """Return a plain answer under the caller's model name, and what it says."""
+    return _kept_message(body, context) or _edited_message(body, context)
+
+
+def _kept_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts] | None:
+    """Return the answer with nothing but the model's name changed; None when more must be, or it is none."""
+    try:
+        if not body.isascii():
+            body.decode()  # what is no UTF-8 is no answer
+        members = members_of(body)  # which refuses halves of characters: those are mended on the long way
+        choices = _choices(members["choices"])
+        counts = members.get("usage", _NULL)
+        facts = Facts(
+            began=True,
+            done=True,
+            usage=None if counts == _NULL else read_usage(counts),
+            upstream_model=(_text(members["model"]) if "model" in members else None) or "",
+            upstream_id=(_text(members["id"]) if "id" in members else None) or "",
+        )
+    except (ValueError, KeyError, RecursionError):
+        return None
+    if "error" in members:
+        return None
+    for choice in choices:
+        if facts.finish is None and choice.finish_reason:
+            facts.finish = _finish(choice.finish_reason)
+        if choice.usage and counts == _NULL:
+            return None
+    if facts.finish is None:
+        return None
+    members["model"] = msgspec.Raw(ascii_json(context.model))
+    return object_of(members), facts
+
+
+def _finish(native: str) -> Finish | None:
+    try:
+        return Finish(reason=read_finish(native), native=native)
+    except UpstreamError:
+        return None  # the long way tells the caller
+
+
+def _edited_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
+    facts = Facts()
+    try:
+        chunk = read_chunk(body)
+        if chunk is None:
+            raise BrokenStream("The provider answered 200 with JSON that is no chat completion.")
+        error = stream_error(Frame("", body), chunk.error) or failure_in(chunk)
+        if error is not None:
+            raise error
+        _learn_plain(chunk, facts, quirks_of(context.target.compat))
+        put = {"model": ascii_json(context.model)}
+        if facts.usage is not None and bytes(chunk.usage) in _NOTHING:
+            put["usage"] = ascii_json(usage_json(facts.usage))
+        renamed = edit_object(raw_object(mend_body(body)), put=put)
+    except UpstreamError as error:
+        facts.failure = error
+        return b"", facts
+    except RecursionError:
+        facts.failure = unreadable()
+        return b"", facts
+    facts.began = facts.done = True
+    return renamed, facts
+
+
+def _learn_plain(chunk: Chunk, facts: Facts, quirks: Quirks) -> None:
+    facts.upstream_id, facts.upstream_model = chunk.id or "", chunk.model or ""
+    counts = [chunk.usage, *(choice.usage for choice in chunk.choices or ())]
+    facts.usage = next((read_usage(raw) for raw in counts if bytes(raw) not in _NOTHING), None)
+    native = next((choice.finish_reason for choice in chunk.choices or () if choice.finish_reason), None)
+    if native is None and quirks.supports_finish_reason:
+        raise BrokenStream("The provider's answer has no finish_reason: it is not complete; try again.")
+    facts.finish = Finish(reason=read_finish(native or "stop"), native=native)

@@ -1,0 +1,129 @@
+"""What the door makes of a head: who asks, where to, and whether it may. Kept with the head, for the next equal one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from pi_model_proxy.config import Settings
+from pi_model_proxy.errors import BadRequest, MethodNotAllowed, NotFound
+from pi_model_proxy.server.door import (
+    OPEN_PATHS,
+    allowed_origin,
+    check_host,
+    check_origin,
+    check_type,
+    require_key,
+    with_google_key,
+)
+from pi_model_proxy.server.line import Head
+
+if TYPE_CHECKING:
+    from pi_model_proxy.server.routes import Handler, Route
+
+__all__ = ["EXPOSED_HEADERS", "Admission"]
+
+STRICT_HEADER: Final = "x-pi-model-proxy-strict"
+EXPOSED_HEADERS: Final = (
+    "x-request-id, request-id, retry-after, x-should-retry, x-pi-model-proxy-dropped, x-pi-model-proxy-error, "
+    "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens"
+)
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_PRODUCT: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,60}(?:/[A-Za-z0-9!#$%&'*+.^_`|~-]{1,30})?")
+_NO_CORS: Final[Mapping[str, str]] = {"vary": "origin"}
+
+
+class Admission:
+    """Depends on nothing but the head and the settings, and holds as long as those settings are in force.
+
+    Everything is decided once and in order: host → origin → OPTIONS → key → route → method, and later the type.
+    """
+
+    __slots__ = (
+        "_has_type", "_head", "client", "cors", "given_id", "handler", "is_preflight", "is_strict", "path", "route",
+        "settings",
+    )  # fmt: skip
+
+    def __init__(self, head: Head, settings: Settings, route: Route | None) -> None:
+        headers = head.headers
+        given = headers.get("x-request-id", "")
+        self._head = head
+        self._has_type = False
+        self.settings = settings
+        self.route = route
+        self.given_id = given if _SANE_ID.fullmatch(given) else ""
+        """The caller's own request id, when it can be one."""
+        self.client = _client(headers)
+        """The caller's product, such as `curl/8.5`; empty when it does not say."""
+        self.path = head.path[:300]
+        self.is_strict = settings.strict or headers.get(STRICT_HEADER, "") in {"1", "true"}
+        self.cors = _cors(headers.get("origin"), settings.allowed_origins)
+        """Headers of every answer: what a page may read."""
+        self.handler: Handler | None = None
+        """Set once the head has been let in."""
+        self.is_preflight = False
+
+    def decide(self, key: str | None) -> None:
+        """Let the head in.
+
+        Raises:
+            CallerError: it may not come in, or there is nothing where it wants to go.
+        """
+        head, settings = self._head, self.settings
+        check_host(head.headers.get("host"), settings.allowed_hosts)
+        if "origin" in head.headers or "sec-fetch-site" in head.headers:
+            check_origin(head.headers, settings.allowed_origins)
+        if head.method == "OPTIONS":
+            self.is_preflight = True
+            return
+        if not (head.path in OPEN_PATHS and head.method in {"GET", "HEAD"}):
+            headers = head.headers
+            if self.route is not None and self.route.key_in_url:
+                headers = with_google_key(headers, head.query)
+            require_key(headers, key)
+        if self.route is None:
+            raise NotFound(
+                f"There is no endpoint {head.path[:100]!r}; see docs/endpoints.md or GET /v1/models."
+            )
+        handler = self.route.methods.get("GET" if head.method == "HEAD" else head.method)
+        if handler is None:
+            allow = ", ".join(sorted({*self.route.methods, "OPTIONS"}))
+            raise MethodNotAllowed(
+                f"{head.method[:20]} is not for this endpoint; use {allow}.", headers={"allow": allow}
+            )
+        self.handler = handler
+
+    def require_json(self) -> None:
+        """Let in a body of the right type.
+
+        Raises:
+            UnsupportedMedia: it is not JSON.
+            BadRequest: the caller would rather speak another protocol.
+        """
+        if self._has_type:
+            return
+        headers = self._head.headers
+        if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():
+            raise BadRequest(
+                "Upgrade: only HTTP/1.1 is spoken here; send the request without it "
+                "(Java's HttpClient: version(HTTP_1_1))."
+            )
+        check_type(headers.get("content-type"))
+        self._has_type = True
+
+
+def _client(headers: Mapping[str, str]) -> str:
+    named = headers.get("x-pi-model-proxy-client") or headers.get("user-agent", "")
+    match = _PRODUCT.match(named.strip())
+    return match[0] if match else ""
+
+
+def _cors(origin: str | None, allowed: tuple[str, ...]) -> Mapping[str, str]:
+    if origin is None or not allowed_origin(origin, allowed):
+        return _NO_CORS
+    return {
+        "access-control-allow-origin": origin,
+        "access-control-expose-headers": EXPOSED_HEADERS,
+        "vary": "origin",
+    }
