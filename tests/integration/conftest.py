@@ -26,7 +26,7 @@ def write_agent_dir(folder: Path, provider: StrictProvider) -> Path:
         "stub-chat": {"baseUrl": provider.base_url, "api": "openai-completions", **common},
         "stub-responses": {"baseUrl": provider.base_url, "api": "openai-responses", **common},
         "stub-messages": {"baseUrl": provider.origin, "api": "anthropic-messages", **common},
-        "stub-google": {"baseUrl": provider.base_url, "api": "google-generative-ai", **common},
+        "stub-unserved": {"baseUrl": provider.base_url, "api": "bedrock-converse-stream", **common},
         "stub-nokey": {"baseUrl": provider.base_url, "api": "openai-completions", "models": common["models"]},
     }
     (folder / "models.json").write_text(json.dumps({"providers": providers}, indent=2))

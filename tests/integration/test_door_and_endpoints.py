@@ -109,7 +109,7 @@ def test_vector_093_one_model_is_found_by_its_name_plain_or_escaped(
         ("DELETE", "/v1/models", 405),
         ("PATCH", "/health", 405),
         ("GET", "/v1/models/none/such", 404),
-        ("GET", "/v1/models/stub-google/text", 501),
+        ("GET", "/v1/models/stub-unserved/text", 501),
         ("GET", "/v1/models/stub-nokey/text", 404),
     ],
 )
@@ -139,7 +139,7 @@ def test_wrong_paths_and_methods_get_the_right_status(
         (chat(model="toString"), 404, "toString"),
         (chat(model="__proto__"), 404, "__proto__"),
         (chat(model="stub-chat/txt"), 404, "stub-chat/text"),
-        (chat(model="stub-google/text"), 501, "google-generative-ai"),
+        (chat(model="stub-unserved/text"), 501, "bedrock-converse-stream"),
         (chat(model="stub-nokey/text"), 404, "stub-nokey"),
         (chat(model="text"), 400, "stub-chat/text"),
         (chat(stream="yes"), 400, "stream"),

@@ -76,8 +76,8 @@ def test_a_limit_is_one_for_all_workers(tmp_path: Path) -> None:
     assert statuses == {200: 7, 429: 23}
 
 
-def opened_streams(gateway: GatewayProcess, count: int) -> list[socket.socket]:
-    """Begin streams and return them once each has said something."""
+def opened_streams(gateway: GatewayProcess, count: int) -> dict[socket.socket, bytes]:
+    """Begin streams and return them once each has said something, with what that was."""
     body = json.dumps({**ASK, "stream": True}).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     streams = []
@@ -85,9 +85,7 @@ def opened_streams(gateway: GatewayProcess, count: int) -> list[socket.socket]:
         sock = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
         sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         streams.append(sock)
-    for sock in streams:
-        assert sock.recv(65536)
-    return streams
+    return {sock: sock.recv(65536) for sock in streams}
 
 
 def rest_of(sock: socket.socket) -> bytes:
@@ -109,7 +107,8 @@ def test_a_signal_lets_running_streams_finish_in_every_worker(
         gateway.process.send_signal(signal.SIGTERM)
         gateway.wait_for(lambda: not accepts(gateway), "the closing of the port")
         provider.open_gate("crew")
-        assert [b"data: [DONE]" in rest_of(sock) for sock in streams] == [True] * 6
+        ends = [(first + rest_of(sock))[-200:] for sock, first in streams.items()]
+        assert [b"data: [DONE]" in end for end in ends] == [True] * 6, ends
         assert gateway.process.wait(10) == 0
         assert [line["finish"] for line in gateway.log(6)] == ["stop"] * 6
 

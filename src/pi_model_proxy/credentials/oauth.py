@@ -157,7 +157,9 @@ class Refresher:
             return login
 
     def may_force(self, provider: str) -> bool:
-        """Whether a 401 may cause a refresh now."""
+        """Whether a 401 may cause a refresh now, or wait for the one that another 401 has caused."""
+        if (provider, True) in self._tasks:
+            return True
         forced_s = self._forced_s.get(provider)
         return forced_s is None or self._clock.monotonic_s() - forced_s >= self._timings.forced_pause_s
 

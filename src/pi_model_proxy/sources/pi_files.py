@@ -192,7 +192,9 @@ class PiFiles:
         provider, account = self._account_of(standing, model)
         if account.login is not None:
             if not self._refresher.may_force(model.provider):
-                return None
+                # The refresh that another 401 caused may have ended just now.
+                another = await self._new_lease(model)
+                return another if another.token != refused.token else None
             account, login = await self._renewed(standing, provider, account, refused=True)
             another = await self._leasing(standing).lease(model, provider, account, login)
         else:

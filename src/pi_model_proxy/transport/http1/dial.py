@@ -16,8 +16,9 @@ from typing_extensions import override
 
 from pi_model_proxy.transport.http1 import faults
 from pi_model_proxy.transport.http1.connection import Connection
+from pi_model_proxy.transport.http1.inbox import new_inbox, read_by
 from pi_model_proxy.transport.http1.route import Place, Route
-from pi_model_proxy.transport.http1.tls import INBOX_BYTES, Tls
+from pi_model_proxy.transport.http1.tls import Tls
 
 __all__ = ["Trust", "dial"]
 
@@ -34,7 +35,7 @@ class Trust:
     def __init__(self, ca_file: str | None) -> None:
         self._ca_file = ca_file
         self._context: ssl.SSLContext | None = None
-        self._inbox = memoryview(bytearray(INBOX_BYTES))
+        self.inbox = new_inbox()
 
     def context(self) -> ssl.SSLContext:
         """Return the TLS settings for every provider.
@@ -57,7 +58,7 @@ class Trust:
 
     def tls(self, protocol: asyncio.Protocol, host: str) -> Tls:
         """Return TLS with `host` for `protocol`."""
-        return Tls(protocol, self.context(), host, inbox=self._inbox)
+        return Tls(protocol, self.context(), host, inbox=self.inbox)
 
 
 async def dial(route: Route, trust: Trust, connection: Connection) -> None:
@@ -85,7 +86,7 @@ async def _attach(
     """Let `protocol` have the socket, by TLS where the place wants it."""
     loop = asyncio.get_running_loop()
     if not place.tls:
-        transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
+        transport, _ = await loop.create_connection(lambda: read_by(protocol, trust.inbox), sock=sock)
         return transport
     tls = trust.tls(protocol, place.host)
     await loop.create_connection(lambda: tls, sock=sock)

@@ -21,14 +21,10 @@ RECORD_BYTES: Final = 16 * 1024
 because its buffers keep the size of the most they ever held."""
 
 
-INBOX_BYTES: Final = 64 * 1024
-"""What is read at once. asyncio would make an object of 256 KiB for each read, which costs page faults."""
-
-
 class Tls(asyncio.Transport, asyncio.BufferedProtocol):
     """To the event loop a protocol, to the connection a transport.
 
-    `inbox` may be shared by all connections of one event loop: it is filled and emptied within one callback.
+    `inbox` is what is read into (see inbox.py).
     """
 
     __slots__ = (

@@ -87,6 +87,12 @@ class House:
         await self.gate.wait()
         line.write(b"body", last=True)
 
+    async def answer_liar(self, line: Line, body: bytes) -> None:
+        """Announces 5 bytes and sends as many as it was sent."""
+        line.start(200, {"content-length": "5"})
+        line.write(body[:1])
+        line.write(body[1:], last=True)
+
     async def answer_injecting(self, line: Line, body: bytes) -> None:
         line.answer(200, b"", {"x-told": body.decode()})
 

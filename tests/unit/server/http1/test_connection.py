@@ -121,6 +121,18 @@ def test_a_header_of_an_answer_cannot_break_out_of_its_line(run: Run, value: byt
     run(story())
 
 
+@pytest.mark.parametrize("body", [b"", b"four", b"sixsix"])
+def test_an_answer_of_another_length_than_it_said_ends_the_connection(run: Run, body: bytes) -> None:
+    async def story() -> None:
+        async with serving() as place:
+            heard = await place.talk(post(b"/liar", body) + get(b"/next"))
+            assert len(body_of(heard)) < 5
+            assert "length" in place.complaints[0]
+            assert body_of(await place.talk(post(b"/liar", b"fives", CLOSE))) == b"fives"
+
+    run(story())
+
+
 def test_http_1_0_gets_no_chunks_and_its_connection_is_closed(run: Run) -> None:
     async def story() -> None:
         async with serving() as place:

@@ -142,17 +142,18 @@ def test_the_rest_of_a_body_that_nobody_wants_is_not_waited_for_for_ever(run: Ru
 
 def test_the_connection_that_was_silent_longest_makes_room(run: Run) -> None:
     async def story() -> None:
-        async with serving(most_connections=3) as place:
-            callers = [await place.connect() for _ in range(3)]
-            for reader, writer in (callers[1], callers[0], callers[2]):
+        async with serving(most_connections=8) as place:
+            callers = [await place.connect() for _ in range(8)]
+            silent, *others = [callers[at] for at in (5, 2, 7, 0, 1, 6, 3, 4)]
+            for reader, writer in (silent, *others):
                 writer.write(get())
                 await reader.readuntil(b"/echo 0")
                 await asyncio.sleep(0.005)  # uvloop's clock counts milliseconds
-            fourth_reader, fourth = await place.connect()
-            fourth.write(get(b"/echo", CLOSE))
-            assert await rest(callers[1][0]) == b""
-            assert statuses(await rest(fourth_reader)) == [200]
-            for reader, writer in (callers[0], callers[2]):
+            newcomer, writer = await place.connect()
+            writer.write(get(b"/echo", CLOSE))
+            assert await rest(silent[0]) == b""
+            assert statuses(await rest(newcomer)) == [200]
+            for reader, writer in others:
                 writer.write(get(b"/echo", CLOSE))
                 assert statuses(await rest(reader)) == [200]
 

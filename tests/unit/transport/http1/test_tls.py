@@ -13,7 +13,8 @@ import pytest
 from typing_extensions import override
 
 from pi_model_proxy.errors import BrokenStream, UpstreamUnreachable
-from pi_model_proxy.transport.http1.tls import INBOX_BYTES, RECORD_BYTES, Tls
+from pi_model_proxy.transport.http1.inbox import new_inbox
+from pi_model_proxy.transport.http1.tls import RECORD_BYTES, Tls
 from unit.transport.certified import ca, secure, serving
 from unit.transport.raw_upstream import (
     DEADLINES,
@@ -101,7 +102,7 @@ class Pair:
         context.maximum_version = version
         self.inner = Inner()
         self.socket = Socket()
-        self.tls = Tls(self.inner, context, host, inbox=inbox or memoryview(bytearray(INBOX_BYTES)))
+        self.tls = Tls(self.inner, context, host, inbox=inbox or new_inbox())
         self._to_upstream, self._from_upstream = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._upstream = serving(certificates).wrap_bio(
             self._to_upstream, self._from_upstream, server_side=True
@@ -204,7 +205,7 @@ def test_much_at_once_comes_whole(play: Callable[..., None]) -> None:
 
 def test_connections_that_share_a_buffer_keep_their_bytes_apart(run: Run, certificates: Path) -> None:
     async def main() -> None:
-        inbox = memoryview(bytearray(INBOX_BYTES))
+        inbox = new_inbox()
         pairs = [Pair(certificates, inbox=inbox) for _ in range(2)]
         for pair in pairs:
             pair.shake_hands()
