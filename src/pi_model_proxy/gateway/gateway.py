@@ -6,7 +6,6 @@ The life of a request, in order: peek → loop? → resolve → plan → lease �
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
@@ -106,7 +105,7 @@ class Gateway:
             await self._stream(plan, caller, entry, ways)
             return
         try:
-            with TimeLimit(ways.whole_s):
+            with TimeLimit(ways.whole_s, ways.loop):
                 await self._plain(plan, caller, entry, ways)
         except TimeoutError as error:
             raise _not_complete(ways.whole_s) from error
@@ -161,7 +160,7 @@ class Gateway:
             )
 
     async def _stream(self, plan: Plan, caller: Caller, entry: Entry, ways: Ways) -> None:
-        loop = asyncio.get_running_loop()
+        loop = ways.loop
         pacing = Pacing(
             silence_s=ways.silence_s,
             total_until_s=loop.time() + ways.total_s if ways.total_s else None,

@@ -17,10 +17,12 @@ class TimeLimit:
     The same bargain as `asyncio.timeout`, on the shared timers of `transport.timers`.
     """
 
-    __slots__ = ("_cancelling", "_deadline", "_expired", "_limit_s", "_task")
+    __slots__ = ("_cancelling", "_deadline", "_expired", "_limit_s", "_loop", "_task")
 
-    def __init__(self, limit_s: float) -> None:
-        task = asyncio.current_task()
+    def __init__(self, limit_s: float, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Limit the current task; `loop`, when it is known, saves asking the system for the process's id."""
+        self._loop = asyncio.get_running_loop() if loop is None else loop
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a time limit is for a task")
         self._task = task
@@ -29,7 +31,7 @@ class TimeLimit:
 
     def __enter__(self) -> Self:
         self._cancelling = self._task.cancelling()
-        self._deadline = timers_of(self._task.get_loop()).after(self._limit_s, self._expire)
+        self._deadline = timers_of(self._loop).after(self._limit_s, self._expire)
         return self
 
     def __exit__(

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pi_model_proxy.dialects.base import Facts, StreamDecoder, StreamEncoder
 from pi_model_proxy.dialects.estimate import UsageFiller
 from pi_model_proxy.errors import GatewayError, UpstreamError
-from pi_model_proxy.hub import Event, Failure, Finish, Ping, Start, UsageUpdate
+from pi_model_proxy.hub import (
+    ArgumentsDelta,
+    Event,
+    Failure,
+    Finish,
+    Ping,
+    Start,
+    TextDelta,
+    UsageUpdate,
+)
 
 __all__ = ["Translation", "as_upstream_error", "note"]
 
@@ -30,6 +39,10 @@ class Translation:
     def _write(self, events: list[Event]) -> bytes:
         out: list[bytes] = []
         for event in self._filler.filled(events):
+            if type(event) is TextDelta or type(event) is ArgumentsDelta:  # nearly every event: the quick way
+                self.facts.began = True
+                out.append(self._encoder.feed(event))
+                continue
             if not note(event, self.facts):
                 break
             out.append(self._encoder.feed(event))

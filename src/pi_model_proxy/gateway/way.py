@@ -5,6 +5,7 @@ Kept while the models, the settings and, for what is sent, the leased credential
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -119,6 +120,8 @@ class Ways:
     def __init__(self, listing: Listing, settings: AnswerSettings, hop: str) -> None:
         self.listing = listing
         self.settings = settings
+        self.loop = asyncio.get_running_loop()
+        """The one that all of a gateway's requests are answered in (asking for it is a system call on Python 3.11)."""
         self._hop = hop
         self._known: dict[tuple[str, str | None, bool], Way] = {}
         timeout_s = settings.request_timeout_ms / 1000

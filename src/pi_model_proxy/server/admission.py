@@ -41,14 +41,12 @@ class Admission:
     """
 
     __slots__ = (
-        "_has_type", "_head", "client", "cors", "given_id", "handler", "is_preflight", "is_strict", "path", "route",
-        "settings",
+        "_has_type", "client", "cors", "given_id", "handler", "is_strict", "path", "route", "settings",
     )  # fmt: skip
 
     def __init__(self, head: Head, settings: Settings, route: Route | None) -> None:
         headers = head.headers
         given = headers.get("x-request-id", "")
-        self._head = head
         self._has_type = False
         self.settings = settings
         self.route = route
@@ -61,21 +59,19 @@ class Admission:
         self.cors = _cors(headers.get("origin"), settings.allowed_origins)
         """Headers of every answer: what a page may read."""
         self.handler: Handler | None = None
-        """Set once the head has been let in."""
-        self.is_preflight = False
+        """Set once the head has been let in; never for OPTIONS, which needs none."""
 
-    def decide(self, key: str | None) -> None:
-        """Let the head in.
+    def decide(self, head: Head, key: str | None) -> None:
+        """Let the head in that this is the admission of.
 
         Raises:
             CallerError: it may not come in, or there is nothing where it wants to go.
         """
-        head, settings = self._head, self.settings
+        settings = self.settings
         check_host(head.headers.get("host"), settings.allowed_hosts)
         if "origin" in head.headers or "sec-fetch-site" in head.headers:
             check_origin(head.headers, settings.allowed_origins)
         if head.method == "OPTIONS":
-            self.is_preflight = True
             return
         if not (head.path in OPEN_PATHS and head.method in {"GET", "HEAD"}):
             headers = head.headers
@@ -94,8 +90,8 @@ class Admission:
             )
         self.handler = handler
 
-    def require_json(self) -> None:
-        """Let in a body of the right type.
+    def require_json(self, headers: Mapping[str, str]) -> None:
+        """Let in a body of the right type, by the headers of the head that this is the admission of.
 
         Raises:
             UnsupportedMedia: it is not JSON.
@@ -103,7 +99,6 @@ class Admission:
         """
         if self._has_type:
             return
-        headers = self._head.headers
         if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():
             raise BadRequest(
                 "Upgrade: only HTTP/1.1 is spoken here; send the request without it "

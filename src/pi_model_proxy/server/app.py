@@ -45,7 +45,7 @@ class App:
         state.gateway.recorder.begin(exchange.entry)
         try:
             if admission.handler is None:
-                admission.decide(state.api_key())
+                admission.decide(head, state.api_key())
             if admission.handler is None:
                 _preflight(exchange)
             elif head.method == "POST":
@@ -76,7 +76,7 @@ class App:
         settings = admission.settings
         self._limit(settings.rate_limit)
         self._require_ready(admission)
-        admission.require_json()
+        admission.require_json(exchange.line.head.headers)
         body = await exchange.line.body(settings.max_body_bytes)
         await handler(self.state, _call(exchange, body), exchange)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -271,3 +272,25 @@ def test_debug_tells_of_each_request_but_not_of_probes() -> None:
         assert rooms.told[0].startswith("200 in ")
 
     tell(lambda: Rooms(log_level="debug"), story)
+
+
+@pytest.mark.parametrize("how", ["plain", "stream"])
+def test_requests_leave_nothing_for_the_garbage_collector(how: str) -> None:
+    """It runs rarely here, and would hold up every stream when it does."""
+
+    async def story(rooms: Rooms, caller: Caller) -> None:
+        rooms.gateway.how = how
+        for _ in range(3):
+            await caller.ask()
+        rooms.gateway.calls.clear()
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(100):
+                assert (await caller.ask(f"X-Request-Id: r{number}"))[0] == 200
+                assert (await caller.ask())[0] == 200
+            assert gc.collect() < 100
+        finally:
+            gc.enable()
+
+    tell(Rooms, story)

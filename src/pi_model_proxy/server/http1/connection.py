@@ -22,7 +22,8 @@ __all__ = ["Connection", "Handler", "House", "Limits"]
 Handler = Callable[[Line], Coroutine[Any, Any, None]]
 
 READ_AHEAD_BYTES: Final = 64 * 1024
-"""Bytes that may wait unread behind the request that is being answered; above that the socket is not read."""
+"""Bytes that may wait unread behind the request that is being answered; above that the socket is not read, and that its
+caller has gone is noticed no sooner than something is written to it."""
 LINGER_S: Final = 5.0
 """How long the body of a request that was answered before its end is read on: a caller that still writes would
 lose the answer in a reset."""
@@ -87,7 +88,7 @@ class Connection(asyncio.Protocol):
         self.task: asyncio.Task[None] | None = None
         """Answers the request in hand."""
         self.heard_s = 0.0
-        """When bytes came last; of several idle connections the one that has been silent longest goes first."""
+        """When bytes came last, or an answer ended; of several idle connections the one silent longest goes first."""
         self.congested = False
         self._drain: asyncio.Future[None] | None = None
         self._paused = False
@@ -148,7 +149,9 @@ class Connection(asyncio.Protocol):
         self._house.left(self)
         self._due_s = FOREVER
         line, task = self._line, self.task
-        if line is not None and task is not None and not line.finished:
+        if line is None or task is None:
+            self._line = None
+        elif not line.finished:
             line.left = True
             task.cancel()
         self._wake()
@@ -188,7 +191,7 @@ class Connection(asyncio.Protocol):
 
     def _wait_for_head(self) -> None:
         if self._half_closed:
-            self._close()
+            self.close()
         elif self._is_kept_alive:
             self._is_kept_alive = False
             self._due_s = self.heard_s + self._limits.head_s
@@ -221,7 +224,7 @@ class Connection(asyncio.Protocol):
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             transport.abort()
         else:
-            self._close()
+            self.close()
 
     def _forget_rest(self) -> None:
         """Read what is left of a request whose answer is out."""
@@ -232,7 +235,7 @@ class Connection(asyncio.Protocol):
             while self._intake.waiting_bytes and not self._intake.complete:
                 self._intake.body()
         except Refusal:
-            self._close()
+            self.close()
             return
         if self._intake.complete:
             self._go_on(line)
@@ -241,9 +244,10 @@ class Connection(asyncio.Protocol):
         """Serve the next request, or close."""
         self._line = None
         if not line.keep_alive or self._closing:
-            self._close()
+            self.close()
             return
-        self._due_s = self._loop.time() + self._limits.keep_alive_s
+        self.heard_s = self._loop.time()
+        self._due_s = self.heard_s + self._limits.keep_alive_s
         self._is_kept_alive = True
         self._resume()
         if self._intake.waiting_bytes or self._half_closed:
@@ -253,10 +257,10 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what never became a request, and close."""
         self.send(refusal_answer(refusal, self._house.request_id()))
-        self._close()
+        self.close()
 
     def _close_instead(self, _: Refusal) -> None:
-        self._close()
+        self.close()
 
     # Time.
 
@@ -291,7 +295,7 @@ class Connection(asyncio.Protocol):
                 )
             )
         else:
-            self._close()
+            self.close()
 
     def _since_body(self, line: Http1Line) -> None:
         idle_s = self._limits.body_s
@@ -308,7 +312,7 @@ class Connection(asyncio.Protocol):
         """Serve no further request; close now, or after the answer that is under way."""
         self._closing = True
         if self._line is None:
-            self._close()
+            self.close()
         elif not self._line.started:
             self._line.keep_alive = False
 
@@ -319,7 +323,11 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close once what was written is sent."""
-        self._close()
+        self._closing = True
+        self._due_s = FOREVER
+        if self._transport is not None:
+            self._unsent = 0
+            self._transport.close()
 
     # What a line says: see `Wire`.
 
@@ -337,11 +345,12 @@ class Connection(asyncio.Protocol):
         """See `Wire.flush_later`."""
         self._loop.call_soon(line.flush)
 
-    def expect_body(self) -> None:
-        """See `Wire.expect_body`."""
-        if self._line is not None:
+    def read_on(self) -> None:
+        """See `Wire.read_on`."""
+        if self._paused:
+            self._resume()
+        if self._line is not None and not self._intake.complete:
             self._since_body(self._line)
-        self._resume()
 
     def abort(self) -> None:
         """See `Wire.abort`."""
@@ -360,13 +369,6 @@ class Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._drain is not None and not self._drain.done():
             self._drain.set_result(None)
-
-    def _close(self) -> None:
-        self._closing = True
-        self._due_s = FOREVER
-        if self._transport is not None:
-            self._unsent = 0
-            self._transport.close()
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None and not self._transport.is_closing():

@@ -54,6 +54,10 @@ class HeadParser:
             raise Refusal(400, MALFORMED) from error
         return self._has_head
 
+    def let_go(self) -> None:
+        """Feed nothing more: llhttp and this hold each other, which only the garbage collector would end."""
+        del self._parser
+
     @property
     def upgrades(self) -> bool:
         """Whether the caller offers another protocol, or wants a tunnel."""

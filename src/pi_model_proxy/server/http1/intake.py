@@ -115,7 +115,11 @@ class Intake:
         self._raw = b""
         self._overhead = 0
         self._left = head.length
-        self._parser = parser if head.chunked else None
+        if head.chunked:
+            self._parser = parser
+        else:
+            self._parser = None
+            parser.let_go()
         self.complete = not head.length and not head.chunked
         return head
 
@@ -153,6 +157,7 @@ class Intake:
         pieces.clear()
         if parser.complete:
             self._parser, self._raw, self.complete = None, b"", True
+            parser.let_go()
         return piece
 
     def _blank_line_in_chunks(self, data: bytes, at: int) -> int:

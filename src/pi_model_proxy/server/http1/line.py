@@ -44,8 +44,8 @@ class Wire(Protocol):
         """Call `line.flush` at the end of this turn of the event loop."""
         ...
 
-    def expect_body(self) -> None:
-        """Read on, and tell the line what comes, or that nothing did."""
+    def read_on(self) -> None:
+        """Read what the caller sends, and tell a line that waits what comes of its body, or that nothing did."""
         ...
 
     def abort(self) -> None:
@@ -112,6 +112,8 @@ class Http1Line:
         self._limit, self._is_asked_for = limit, True
         if intake.waiting_bytes:
             self.collect()
+        # Also when the body is all here: only a socket that is read tells that its caller has gone.
+        self._wire.read_on()
         if not intake.complete:
             await self._wait_for_body(head)
         collected = self._collected
@@ -125,7 +127,6 @@ class Http1Line:
         if head.expects_continue and not self._size:
             self._wire.send(_CONTINUE)
         self._waiter = asyncio.get_running_loop().create_future()
-        self._wire.expect_body()
         try:
             await self._waiter
         finally:

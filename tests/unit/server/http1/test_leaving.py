@@ -8,6 +8,7 @@ import struct
 import time
 
 import pytest
+from typing_extensions import override
 
 from unit.server.http1.served import CLOSE, Place, Run, get, post, rest, serving, statuses
 
@@ -120,6 +121,51 @@ def test_a_task_cancelled_by_its_server_may_still_say_so(run: Run, *, shutdown: 
                 reset(writer)
             await place.wait_for(lambda: bool(place.house.ended))
             assert place.house.ended == ["cancelled" if shutdown else "left"]
+
+    run(story())
+
+
+class Transport(asyncio.Transport):
+    """A socket that does nothing but note whether it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_read = True
+
+    @override
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    @override
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+    @override
+    def is_closing(self) -> bool:
+        return False
+
+    @override
+    def abort(self) -> None:
+        pass
+
+
+def test_while_a_request_is_answered_its_socket_is_read_however_its_body_came(run: Run) -> None:
+    """Otherwise nobody would learn that its caller has gone."""
+
+    async def story() -> None:
+        async with serving() as place:
+            data = post(b"/gated", b"x" * 90_000)
+            for at in (20, 200, 300, 20_000):
+                connection, transport = place.server(), Transport()
+                connection.connection_made(transport)
+                place.house.entered.clear()
+                connection.data_received(data[:at])
+                connection.data_received(data[at:])
+                await place.house.entered.wait()
+                await asyncio.sleep(0)
+                assert len(place.house.asked[-1][2]) == 90_000
+                assert transport.is_read
+                connection.connection_lost(None)
 
     run(story())
 

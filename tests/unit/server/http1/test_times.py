@@ -124,6 +124,24 @@ def test_a_slow_handler_is_no_slow_caller(run: Run) -> None:
     run(story())
 
 
+def test_a_request_that_had_to_wait_for_the_one_before_has_all_of_its_time(run: Run) -> None:
+    async def story() -> None:
+        async with serving(head_s=0.4, body_s=0.4, keep_alive_s=0.4) as place:
+            for at in (10, -2):
+                place.house.gate.clear()
+                reader, writer = await place.connect()
+                second = post(b"/echo", b"hello", CLOSE)
+                writer.write(get(b"/gated") + second[:at])
+                await asyncio.sleep(0.6)
+                place.house.gate.set()
+                await reader.readuntil(b"late")
+                await asyncio.sleep(0.2)
+                writer.write(second[at:])
+                assert statuses(await rest(reader)) == [200]
+
+    run(story())
+
+
 def test_the_rest_of_a_body_that_nobody_wants_is_not_waited_for_for_ever(run: Run) -> None:
     async def story() -> None:
         async with serving(head_s=0.2, body_s=0.2) as place:
