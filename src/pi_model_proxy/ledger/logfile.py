@@ -50,11 +50,8 @@ class LogFile:
         """See `LineSink.write`."""
         del count
         try:
-            file = self._opened(len(data))
-            while data:
-                written = os.write(file, data)
-                data = data[written:]
-                self._size += written
+            for part in self._parts(data):
+                self._append(part)
         except OSError as error:
             self.close()
             if not self._broken:
@@ -65,6 +62,18 @@ class LogFile:
             return False
         self._broken = False
         return True
+
+    def _parts(self, data: bytes) -> list[bytes]:
+        """Return what may go into one file each: all of it, or line by line where the file is nearly full."""
+        limit = self._settings().max_bytes
+        return data.splitlines(keepends=True) if limit and self._size + len(data) > limit else [data]
+
+    def _append(self, data: bytes) -> None:
+        file = self._opened(len(data))
+        while data:
+            written = os.write(file, data)
+            data = data[written:]
+            self._size += written
 
     def close(self) -> None:
         """See `LineSink.close`; the next write opens it again."""

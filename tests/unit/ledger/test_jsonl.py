@@ -147,3 +147,17 @@ def test_a_file_moved_away_is_made_anew(tmp_path: Path, open_log: Callable[..., 
 
 def test_nothing_secret_has_a_place_in_an_entry() -> None:
     assert not {"prompt", "messages", "headers", "authorization", "body"} & set(Entry.__struct_fields__)
+
+
+def test_lines_that_come_together_do_not_outgrow_the_limit(
+    tmp_path: Path, open_log: Callable[..., JsonlLog]
+) -> None:
+    path = tmp_path / "log.jsonl"
+    limit = 3 * len(log_line(an_entry("req_0")))
+    log = open_log(path, max_bytes=limit, keep=5)
+    for number in range(9):
+        log.settle(an_entry(f"req_{number}"))
+    log.close()
+    files = sorted(tmp_path.glob("log.jsonl*"))
+    assert len(files) == 3
+    assert all(file.stat().st_size <= limit for file in files)

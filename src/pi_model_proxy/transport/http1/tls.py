@@ -210,7 +210,7 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
         elif plain is not None:
             self._take_more(plain)
         if self._outgoing.pending:
-            self._flush()
+            self._flush()  # TLS has an answer of its own: to a wish for new keys, say
 
     def _take_more(self, plain: bytes) -> None:
         """Give all the records that are here, joined, and the end."""
