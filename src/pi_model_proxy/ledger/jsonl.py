@@ -47,6 +47,11 @@ class JsonlLog:
             self.lost += 1
             return
         self._waiting.append(log_line(entry))
+        if self._stopping and self._thread is None:
+            # Closed already: the last words of an answer that ended with the process.
+            self._write_waiting()
+            self._sink.close()
+            return
         if not self._work.is_set():
             # Waking a thread costs more than all the rest: it is done once for all lines of a moment.
             if self._thread is None:
@@ -68,8 +73,9 @@ class JsonlLog:
             self._work.wait()
             if not self._stopping:
                 time.sleep(GATHER_S)
-            stopping = self._stopping
+            # In this order: an end that is told after the look sets the event again.
             self._work.clear()
+            stopping = self._stopping
             self._write_waiting()
         self._sink.close()
 

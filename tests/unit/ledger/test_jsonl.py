@@ -161,3 +161,13 @@ def test_lines_that_come_together_do_not_outgrow_the_limit(
     files = sorted(tmp_path.glob("log.jsonl*"))
     assert len(files) == 3
     assert all(file.stat().st_size <= limit for file in files)
+
+
+def test_a_request_that_ends_after_the_log_was_closed_is_written_too(
+    tmp_path: Path, open_log: Callable[..., JsonlLog]
+) -> None:
+    log = open_log(tmp_path / "log.jsonl")
+    log.settle(an_entry("req_1"))
+    log.close()
+    log.settle(an_entry("req_2"))
+    assert [line["request_id"] for line in lines(tmp_path / "log.jsonl")] == ["req_1", "req_2"]
