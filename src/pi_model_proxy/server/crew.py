@@ -36,6 +36,15 @@ class Crew(msgspec.Struct, frozen=True, kw_only=True):
     is_first: bool
     """Whether nobody had its place before: it announces itself."""
 
+    @property
+    def listens_unready(self) -> bool:
+        """Whether it takes connections before it can answer for models.
+
+        One does, so that `/health` answers from the first moment. Were it more than one, a caller that had heard
+        "ready" from one of them could be told "not ready" by another.
+        """
+        return self.is_spokesman and self.is_first
+
 
 def serve_with_workers(
     count: int,

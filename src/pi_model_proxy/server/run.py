@@ -72,8 +72,7 @@ class Server:
             host, port = self._sock.getsockname()[:2]
             app.state.gateway.own_addresses = ((host, port),)
             connections = self._connections(app)
-            if self._crew is not None and not self._crew.is_first:
-                # The others serve: whoever asked here now would only be told to come again.
+            if self._crew is not None and not self._crew.listens_unready:
                 await self._house.pi_files.ready()
             server = await loop.create_server(connections, sock=self._sock, backlog=BACKLOG)
             keeper = loop.create_task(self._keep(app, announce, complain))
