@@ -61,6 +61,7 @@ check: $(VENV)/.development  ## formatting, lint, types, import contracts, gener
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/settings_docs.py --check
+	$(BIN)/python scripts/providers_docs.py --check
 
 .PHONY: test
 test: setup check  ## every check and every test (at most 8 minutes on two cores)
@@ -91,6 +92,15 @@ real: setup  ## chat through a real local model server (first time about 12 minu
 race: setup  ## 1,000 token refreshes at once with the real pi (100 of them are in `make test`)
 	RACE_TRIALS=1000 $(BIN)/pytest -m pi -k refresh $(TESTS)
 
+.PHONY: oracle
+oracle: setup  ## compare what we send, list and hold of logins with the real pi, every provider
+	ORACLE_ALL=1 ACCOUNT_DIRECTORIES=200 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/oracle \
+	  tests/integration/test_accounts_as_pi.py tests/integration/test_logins_as_pi.py
+
+.PHONY: kills
+kills: setup  ## 200 SIGKILLs during a refresh (20 of them are in `make test`)
+	KILLS=200 $(BIN)/pytest tests/unit/credentials/test_crash_safety.py
+
 .PHONY: bench
 bench: $(VENV)/.node  ## compare with nginx, LiteLLM, Portkey, pi-ai and 9router here; writes docs/benchmarks.md (FULL=1: every test; KEEP=1: keep the ratios)
 	@$(BIN)/python bench/run.py $(if $(FULL),--full) $(if $(KEEP),--keep) $(ARGS)
@@ -108,6 +118,7 @@ bare:  ## `make demo` and `make test` on a bare Debian in a folder (needs root a
 .PHONY: docs
 docs: $(VENV)/.runtime  ## write the generated parts of the documentation and the configuration's JSON Schema
 	$(BIN)/python scripts/settings_docs.py
+	$(BIN)/python scripts/providers_docs.py
 
 .PHONY: lock
 lock:  ## write the lock files again (UPGRADE=1: with the newest versions that fit together)

@@ -9,6 +9,7 @@
     │  ├─ NotFound          404   no such path
     │  ├─ UnknownModel      404   no such model; suggests near names
     │  ├─ ThreadNotFound    404   a conversation that only a vendor's server holds; SDKs send all of it again
+    │  ├─ ResponseNotFound  404   no such response, conversation or item is kept here
     │  ├─ MethodNotAllowed  405
     │  ├─ BodyTimeout       408   the body did not arrive in time
     │  ├─ BodyTooLarge      413
@@ -17,6 +18,7 @@
     │  ├─ KindNotServed     501   the model's API kind has no client half yet
     │  └─ LoopDetected      508   the request has been through this instance before
     ├─ NotReady             503   the catalogue is still being read
+    ├─ StorageFailed        500   the database cannot be used; answers are given all the same
     ├─ CredentialError      502   a login or key of pi's cannot be used; says how to mend it
     └─ UpstreamError        4xx/5xx  a provider said no; carries its status, words and codes
        ├─ UpstreamUnreachable 502 no answer: refused, DNS, TLS, reset before the headers
@@ -47,6 +49,8 @@ __all__ = [
     "NotAuthenticated",
     "NotFound",
     "NotReady",
+    "ResponseNotFound",
+    "StorageFailed",
     "ThreadNotFound",
     "TooManyRequests",
     "UnknownModel",
@@ -159,6 +163,13 @@ class ThreadNotFound(UnsupportedFeature):
     code = "thread_not_found"
 
 
+class ResponseNotFound(CallerError):
+    """No response, conversation or item of that id is kept here (any more)."""
+
+    status = 404
+    kind = "not_found"
+
+
 class MethodNotAllowed(CallerError):
     """The endpoint exists but not for this method."""
 
@@ -216,6 +227,12 @@ class NotReady(GatewayError):
     status = 503
     kind = "not_ready"
     proxy_error = "proxy_configuration_error"
+
+
+class StorageFailed(GatewayError):
+    """The database cannot be read or written."""
+
+    proxy_error = "proxy_internal_error"
 
 
 class CredentialError(GatewayError):

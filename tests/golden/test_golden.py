@@ -11,6 +11,9 @@ A folder holds `about.toml` (source, date captured, what was redacted, why the c
     answer.json        the same answer not streamed
     relayed.sse        the stream as a relay passes it to a caller that asked for usage
     error.json         the error a caller gets when the stream ends in one
+    said.hub.jsonl     an answer in the hub's events (dialects that only callers speak)
+    told.txt           the same as a caller's stream
+    told.json          the same as a plain answer
 
 For a dialect with a server half, `request.json` is what a caller sends; for one with only a client
 half it is what the upstream receives. `REGOLD=1 pytest tests/golden` rewrites what is computed; the
@@ -47,7 +50,8 @@ class Case:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.dialect: Dialect = DIALECTS[path.parent.name]
-        self.client: ClientHalf = self.dialect.clients[0]
+        # A dialect that only callers speak has no client half; its cases say nothing of upstreams.
+        self.client: ClientHalf = (self.dialect.clients or DIALECTS["openai_chat"].clients)[0]
         given = self.json("target.json") if self.has("target.json") else {}
         default = {"provider": "acme", "model": "m", "public_model": "acme/m", "kind": self.client.kind}
         self.target = msgspec.convert({**default, **given}, Target)
@@ -185,3 +189,19 @@ def test_the_relay_passes_it_on_as_it_did(case: Case) -> None:
     if REGOLD:
         path.write_bytes(told)
     assert path.read_bytes() == told
+
+
+def test_the_caller_is_told_as_it_was(case: Case) -> None:
+    needs(case, "said.hub.jsonl", "told.txt", "told.json")
+    server = case.dialect.server
+    assert server is not None
+    spelt = (case.path / "said.hub.jsonl").read_bytes().splitlines()
+    events = [msgspec.json.decode(line, type=Event) for line in spelt if line]
+    assert check_order(events) is None
+    encoder = server.stream_encoder(case.context)
+    told = b"".join(encoder.feed(event) for event in events)
+    path = case.path / "told.txt"
+    if REGOLD:
+        path.write_bytes(told)
+    assert path.read_bytes() == told
+    case.agrees("told.json", json.loads(server.encode_message(fold(events), case.context)))

@@ -139,7 +139,7 @@ def test_wrong_paths_and_methods_get_the_right_status(
         (chat(model="toString"), 404, "toString"),
         (chat(model="__proto__"), 404, "__proto__"),
         (chat(model="stub-chat/txt"), 404, "stub-chat/text"),
-        (chat(model="stub-unserved/text"), 501, "bedrock-converse-stream"),
+        (chat(model="stub-unserved/text"), 501, "acme-wire"),
         (chat(model="stub-nokey/text"), 404, "stub-nokey"),
         (chat(model="text"), 400, "stub-chat/text"),
         (chat(stream="yes"), 400, "stream"),

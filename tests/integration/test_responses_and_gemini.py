@@ -100,7 +100,7 @@ def test_geminis_key_may_stand_in_the_url_and_only_on_its_paths(demo: GatewayPro
     assert demo.post(f"{path}?key=wrong", ask(), none).status == 401
     assert demo.get(f"/v1beta/models?key={KEY}", none).status == 200
     assert demo.get(f"/v1/models?key={KEY}", none).status == 401
-    assert demo.ask("GET", "/v1/models", None, {"x-goog-api-key": KEY, **none}).status == 401
+    assert demo.post("/v1/chat/completions", {}, {"x-goog-api-key": KEY, **none}).status == 401
     assert KEY not in demo.log_path.read_text()
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from pi_model_proxy.dialects.table import CLIENTS
 from pi_model_proxy.sources import PiFiles, PiFilesSettings
 from support.agent_dirs import write_agent_dir
 from support.pi_oracle import PiOracle, PiUnavailable
 
 pytestmark = [pytest.mark.pi, pytest.mark.slow]
 
-KINDS = frozenset({"openai-completions", "openai-responses", "anthropic-messages"})
+KINDS = frozenset(CLIENTS)
 DIRECTORIES = 48
 
 

@@ -22,8 +22,9 @@ def write_agent_dir(folder: Path, seed: int) -> dict[str, str]:
     """Fill `folder` with pi's files and return the environment that goes with them."""
     dice = random.Random(seed)
     folder.mkdir(parents=True)
-    environment = _environment(dice)
-    _write(folder / "auth.json", dice, _auth(dice))
+    clouds = random.Random(f"clouds {seed}")
+    environment = _environment(dice) | _cloud_environment(clouds, folder)
+    _write(folder / "auth.json", dice, _auth(dice) | _cloud_auth(clouds, folder))
     _write(folder / "models.json", dice, _models(dice), by_hand=True)
     _write(folder / "models-store.json", dice, _store(dice), odds=0.4)
     _write(folder / "settings.json", dice, {"enabledModels": ["claude*"]}, odds=0.3)
@@ -40,8 +41,57 @@ def _environment(dice: random.Random) -> dict[str, str]:
     for name in ("ONE", "TWO", "BLANK", "VOID"):
         if dice.random() < 0.7:
             environment[name] = {"BLANK": " ", "VOID": ""}.get(name, f"value-of-{name}")
-    # GOOGLE_CLOUD_API_KEY and the like concern kinds that are not compared, and cost nothing to leave in.
     return environment
+
+
+def _cloud_environment(dice: random.Random, folder: Path) -> dict[str, str]:
+    """Return credentials of clouds, each perhaps, perhaps not whole."""
+    values = {
+        "AWS_PROFILE": "p",
+        "AWS_ACCESS_KEY_ID": "i",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/keys",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/token",
+        "GOOGLE_CLOUD_PROJECT": "p",
+        "GCLOUD_PROJECT": "p",
+        "GOOGLE_CLOUD_LOCATION": "global",
+        "GOOGLE_APPLICATION_CREDENTIALS": dice.choice((str(folder / "models.json"), "/nowhere")),
+        "ANTHROPIC_FEDERATION_RULE_ID": "r",
+        "ANTHROPIC_ORGANIZATION_ID": "o",
+        "ANTHROPIC_IDENTITY_TOKEN_FILE": "/token",
+    }
+    odds = dice.choice((0.0, 0.1, 0.4, 0.9))
+    return {
+        name: dice.choice((value, value, value, " "))
+        for name, value in values.items()
+        if dice.random() < odds
+    }
+
+
+def _cloud_auth(dice: random.Random, folder: Path) -> dict[str, Any]:
+    root: dict[str, Any] = {}
+    if dice.random() < 0.3:
+        root["amazon-bedrock"] = dice.choice(
+            (
+                {"type": "api_key"},
+                {"type": "api_key", "key": "$GONE"},
+                {"type": "api_key", "key": "token"},
+                {"type": "api_key", "env": {"AWS_PROFILE": dice.choice(("own", ""))}},
+                {"type": "api_key", "env": {"AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s"}},
+            )
+        )
+    if dice.random() < 0.3:
+        place = {"GOOGLE_CLOUD_PROJECT": "own", "GOOGLE_CLOUD_LOCATION": dice.choice(("eu", ""))}
+        file = {"GOOGLE_APPLICATION_CREDENTIALS": str(folder / "models.json")}
+        root["google-vertex"] = dice.choice(
+            (
+                {"type": "api_key", "key": "gcp-vertex-credentials"},
+                {"type": "api_key", "key": "<your key>"},
+                {"type": "api_key", "env": place},
+                {"type": "api_key", "env": {**place, **file}},
+            )
+        )
+    return root
 
 
 def _key(dice: random.Random) -> str:

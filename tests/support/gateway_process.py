@@ -146,6 +146,8 @@ def running_gateway(
         (home / ".pi" / "model-proxy.json").write_text(json.dumps(config))
     variables = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
     variables |= {name: os.environ[name] for name in ("COVERAGE_PROCESS_START",) if name in os.environ}
+    # What happens to listen on this machine is no part of a test.
+    variables |= {"PI_MODEL_PROXY_DISCOVER_LOCAL": "false"}
     variables |= environment or {}
     command = [sys.executable, "-m", "pi_model_proxy", "serve", "--port", str(port), *flags]
     if agent_dir is not None:

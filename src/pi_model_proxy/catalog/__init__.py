@@ -22,7 +22,7 @@ from pi_model_proxy.catalog.models_file import (
     parse_models_json,
 )
 from pi_model_proxy.catalog.near import find_near
-from pi_model_proxy.catalog.price import Cost, cost_of
+from pi_model_proxy.catalog.price import cost_of
 from pi_model_proxy.catalog.reference import Selected, Selection, select_models
 from pi_model_proxy.catalog.store_file import ModelsStore, parse_models_store
 from pi_model_proxy.catalog.thinking import THINKING_LEVELS, clamp_level, split_level, supported_levels
@@ -33,7 +33,6 @@ __all__ = [
     "ComposedProvider",
     "Composition",
     "CompositionFault",
-    "Cost",
     "FileFault",
     "InvalidFileError",
     "Model",

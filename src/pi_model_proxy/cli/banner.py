@@ -75,7 +75,7 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True):
         counts = Counter(entry.offer.model.provider for entry in listing.usable)
         if not counts:
             where = self.short(str(settings.agent_dir))
-            return f"none yet: pi has no usable login or key in {where}. Run pi and /login, or try --demo."
+            return f"none yet: pi has no usable login or key in {where}. `pi-model-proxy login` lists the logins; or try --demo."
         if len(counts) == 1:
             return f"{counts.total()} of {next(iter(counts))}"
         each = ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -15,6 +15,7 @@ from pi_model_proxy.cli.console import Console, wrapped
 from pi_model_proxy.cli.gaps import Gap, gaps
 from pi_model_proxy.cli.models import PAID_BY
 from pi_model_proxy.cli.pi_view import look
+from pi_model_proxy.cli.terms import with_source
 from pi_model_proxy.config import (
     ConfigError,
     Configuration,
@@ -161,7 +162,7 @@ def _print_provider(console: Console, report: ProviderReport) -> None:
     text = f"{report.provider}: {how}{source}; {state}"
     for line in wrapped(text, width=console.prose_width, indent=" " * 4, first="  "):
         console.line(line)
-    for extra in (report.note, *report.passed_over):
+    for extra in (with_source(report.note, report.provider), *report.passed_over):
         for line in wrapped(extra, width=console.prose_width, indent=" " * 4) if extra else ():
             console.line(console.paint.dim(line))
 

@@ -65,6 +65,11 @@ class Console:
         """Print one line, or several, on standard output."""
         self._out.write(text + "\n")
 
+    def draw(self, text: str) -> None:
+        """Write over the line that was drawn last; for a terminal only."""
+        self._out.write(f"\r\x1b[K{text}")
+        self._out.flush()
+
     def json(self, value: object) -> None:
         """Print a value as indented JSON."""
         self.line(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

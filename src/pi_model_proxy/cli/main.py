@@ -16,6 +16,9 @@ COMMANDS: Final = {
     "serve": "Start the server (what you get without a command).",
     "status": "Say whether the server is running and what it offers.",
     "models": "List the models, their limits, prices and logins.",
+    "accounts": "Say for each provider which login or key is used, and why.",
+    "login": "Log in to a provider: in the browser or by device code.",
+    "logout": "Take a provider's login or key out of pi's auth.json.",
     "config": "Show every setting, its value and where it came from.",
     "check": "Look for mistakes in the configuration and in pi's files.",
 }

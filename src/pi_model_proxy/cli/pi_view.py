@@ -12,9 +12,9 @@ import msgspec
 from pi_model_proxy.config import Configuration, Environment, Settings, pi_files_settings
 from pi_model_proxy.errors import UpstreamUnreachable
 from pi_model_proxy.gateway import Listing
-from pi_model_proxy.sources import ModelSource, PiFiles, Snapshot
+from pi_model_proxy.sources import ModelSource, PiFiles, PiFilesReader, PiState, Snapshot
 
-__all__ = ["look", "sources_beside_pi"]
+__all__ = ["look", "read_state", "sources_beside_pi"]
 
 
 class OpenSources(Protocol):
@@ -33,6 +33,11 @@ def sources_beside_pi(settings: Settings) -> OpenSources | None:
     from pi_model_proxy.demo import open_demo  # noqa: PLC0415
 
     return open_demo
+
+
+def read_state(configuration: Configuration, environment: Environment) -> PiState:
+    """Read pi's files once, as they are: nothing is chosen, run or asked."""
+    return PiFilesReader(pi_files_settings(configuration.settings, environment).agent_dir).read()
 
 
 def look(configuration: Configuration, environment: Environment) -> tuple[Listing, Snapshot]:

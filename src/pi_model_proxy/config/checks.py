@@ -11,6 +11,7 @@ from pi_model_proxy.config.values import is_loopback_host
 from pi_model_proxy.errors import BadRequest, UnknownModel
 from pi_model_proxy.routing import Directory
 from pi_model_proxy.sources import Problem
+from pi_model_proxy.sources.local import SERVERS
 
 __all__ = ["check_combinations", "check_model_names"]
 
@@ -18,6 +19,8 @@ SHORTEST_SAFE_KEY: Final = 16
 """Characters; a shorter key on an open address can be guessed."""
 
 _SET_KEY: Final = "set apiKey"
+_FOUND_LATER: Final = frozenset(server.provider for server in SERVERS)
+"""Providers whose server may start at any time."""
 
 
 def check_combinations(settings: Settings, origins: Mapping[str, Origin]) -> list[Problem]:
@@ -66,6 +69,8 @@ def check_model_names(
         )
     found: list[Problem] = []
     for setting, path, target in names:
+        if settings.discover_local and target.partition("/")[0] in _FOUND_LATER:
+            continue
         try:
             entry = directory.resolve(target, aliases={}, default=None).entry
         except (BadRequest, UnknownModel) as error:

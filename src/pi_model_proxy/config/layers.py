@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 CONFIG_VARIABLE: Final = VARIABLE_PREFIX + "CONFIG"
-LOGIN_SUFFIX: Final = "_TOKEN_URL"
-"""`PI_MODEL_PROXY_<PROVIDER>_TOKEN_URL` belongs to the logins, not to the settings."""
+LOGIN_SUFFIXES: Final = ("_TOKEN_URL", "_AUTHORIZE_URL", "_DEVICE_URL")
+"""`PI_MODEL_PROXY_<PROVIDER>_TOKEN_URL` and its like belong to the logins, not to the settings."""
 SCHEMA_KEY: Final = "$schema"
 OTHERS_MAY_READ: Final = stat.S_IRGRP | stat.S_IROTH
 
@@ -88,7 +88,7 @@ def _unknown_variables(environment: Environment) -> Iterator[Problem]:
     known = {setting.variable for setting in SETTINGS} | {CONFIG_VARIABLE}
     endings = [name.removeprefix(VARIABLE_PREFIX) for name in known]
     for name in sorted(environment):
-        if name.startswith(VARIABLE_PREFIX) and name not in known and not name.endswith(LOGIN_SUFFIX):
+        if name.startswith(VARIABLE_PREFIX) and name not in known and not name.endswith(LOGIN_SUFFIXES):
             near = near_name(name.removeprefix(VARIABLE_PREFIX), endings)
             fix = (
                 f"did you mean {VARIABLE_PREFIX}{near}?"

@@ -64,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prompt_cache: PromptCache = "auto"
     subscriptions: bool | tuple[str, ...] = True
     only_enabled_models: bool = False
+    discover_local: bool = True
+    refresh_catalog: bool = False
     demo: bool = False
     connect_timeout_ms: int = 10_000
     request_timeout_ms: int = 120_000
@@ -78,6 +80,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_max_bytes: int = 50 * MIB
     log_keep: int = 3
     log_level: LogLevel = "info"
+    db_path: Path = Path()
+    """Of the one database file; an empty path is never in force, the loader puts in the default."""
+    store_max_responses: int = 10_000
+    """0 = no response is kept."""
+    store_max_bytes: int = 256 * MIB
+    store_max_age_hours: int = 720
+    """Since a response was made or last gone on from."""
+    keep_thinking: bool = True
+    """Keep thinking for callers whose dialect cannot carry its tokens."""
     agent_dir: Path
     ca_file: Path | None = None
 
@@ -137,6 +148,7 @@ ACCESS: Final = "Address and access"
 MODELS: Final = "Models"
 LIMITS: Final = "Timeouts"
 LOG: Final = "Log"
+STORE: Final = "Store"
 FILES: Final = "Files"
 
 KEY_FILE: Final = Setting(
@@ -254,6 +266,19 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         help="Offer only what pi's own enabledModels setting selects.",
     ),
     Setting(
+        name="discover_local",
+        group=MODELS,
+        kind=YesNo(),
+        help="Look for Ollama, LM Studio, llama.cpp and vLLM on their usual ports of this machine and list their models.",
+    ),
+    Setting(
+        name="refresh_catalog",
+        group=MODELS,
+        kind=YesNo(),
+        help="Fetch newer model lists every four hours: from pi's public catalogue (pi.dev), OpenRouter, Radius. Never while "
+        "PI_OFFLINE is set.",
+    ),
+    Setting(
         name="demo",
         group=MODELS,
         kind=YesNo(),
@@ -329,6 +354,38 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         group=LOG,
         kind=Choice(("debug", "info", "warning", "error")),
         help="What the server says on standard error while it runs.",
+    ),
+    Setting(
+        name="db_path",
+        group=STORE,
+        kind=FilePath(),
+        default_text="~/.pi/model-proxy.db",
+        help="Database of what is kept between requests; made when there is something to keep.",
+    ),
+    Setting(
+        name="store_max_responses",
+        group=STORE,
+        kind=WholeNumber(minimum=0, maximum=10_000_000, unit="responses"),
+        help="Most responses, and most conversations, that are kept so that a later request can go on from them. 0 keeps "
+        "none, whatever `store` says.",
+    ),
+    Setting(
+        name="store_max_bytes",
+        group=STORE,
+        kind=WholeNumber(minimum=MIB, maximum=1024 * 1024 * MIB, unit="bytes", metavar="BYTES"),
+        help="How much the responses and conversations that are kept may hold together; those used longest ago go first.",
+    ),
+    Setting(
+        name="store_max_age_hours",
+        group=STORE,
+        kind=WholeNumber(minimum=1, maximum=1_000_000, unit="hours"),
+        help="How long something is kept after it was last used.",
+    ),
+    Setting(
+        name="keep_thinking",
+        group=STORE,
+        kind=YesNo(),
+        help="Keep a model's thinking, with the tokens that it came with, for callers that do not send it back themselves.",
     ),
     Setting(
         name="agent_dir",

@@ -8,10 +8,12 @@ from pi_model_proxy.credentials.auth_file import (
     Credential,
     OAuthCredential,
     auth_path,
+    is_refused_by_pi,
     parse_auth,
     parse_entry,
     parse_object,
 )
+from pi_model_proxy.credentials.auth_store import remove_entry, store_entry
 from pi_model_proxy.credentials.auth_write import WriteRefused, finish_journal, journal_path, write_journal
 from pi_model_proxy.credentials.clock import Clock
 from pi_model_proxy.credentials.commands import CommandOutcome, Commands
@@ -25,7 +27,14 @@ from pi_model_proxy.credentials.lock import (
     release_held_locks,
 )
 from pi_model_proxy.credentials.oauth import Refresher, RefreshTimings
-from pi_model_proxy.credentials.oauth_rows import OAUTH_ROWS, OAuthRow, Post, token_url, token_url_variable
+from pi_model_proxy.credentials.oauth_requests import Post
+from pi_model_proxy.credentials.oauth_rows import (
+    OAUTH_ROWS,
+    OAuthRow,
+    oauth_row,
+    token_url,
+    token_url_variable,
+)
 from pi_model_proxy.credentials.tracked_file import (
     Fault,
     FileRead,
@@ -65,15 +74,19 @@ __all__ = [
     "fill_template",
     "finish_journal",
     "is_command",
+    "is_refused_by_pi",
     "journal_path",
     "lock_paths",
     "missing_variables",
+    "oauth_row",
     "parse_auth",
     "parse_entry",
     "parse_object",
     "read_file",
     "release_held_locks",
+    "remove_entry",
     "revision_of",
+    "store_entry",
     "token_url",
     "token_url_variable",
     "variables_in",

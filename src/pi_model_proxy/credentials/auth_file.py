@@ -24,6 +24,7 @@ __all__ = [
     "Credential",
     "OAuthCredential",
     "auth_path",
+    "is_refused_by_pi",
     "parse_auth",
     "parse_entry",
     "parse_object",
@@ -142,6 +143,13 @@ def _milliseconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _FAR_MS:
         return math.inf
     return float(value)
+
+
+def is_refused_by_pi(credential: Credential) -> bool:
+    """Whether pi's read-only reader refuses a whole file that holds this entry (`ReadOnlyAuthStorage.load`)."""
+    if isinstance(credential, OAuthCredential):
+        return credential.expires_ms == math.inf
+    return isinstance(credential, BrokenCredential)
 
 
 def parse_auth(text: str) -> AuthEntries:

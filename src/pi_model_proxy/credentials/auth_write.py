@@ -1,4 +1,4 @@
-"""Writing one login's new tokens into `auth.json`, so that a kill at any point loses nothing.
+"""Writing one provider's entry of `auth.json`, so that a kill at any point loses nothing.
 
 Order: the new tokens go to a journal (0600, beside the resolved file), then the whole new content
 to a temporary file, `fsync`, `os.replace`, then the journal is removed. Whoever next takes the
@@ -25,7 +25,15 @@ import msgspec
 from pi_model_proxy.credentials.auth_file import OAuthCredential, parse_entry, parse_object
 from pi_model_proxy.credentials.tracked_file import Malformed, read_file
 
-__all__ = ["JOURNAL_SUFFIX", "WriteRefused", "finish_journal", "journal_path", "write_journal"]
+__all__ = [
+    "JOURNAL_SUFFIX",
+    "WriteRefused",
+    "create_file",
+    "finish_journal",
+    "journal_path",
+    "write_entry_journal",
+    "write_journal",
+]
 
 JOURNAL_SUFFIX: Final = ".model-proxy-journal"
 """Beside `auth.json`; pi reads no file of that name (it looks at `*.jsonl` only)."""
@@ -52,9 +60,13 @@ class _Journal(msgspec.Struct, kw_only=True):
     """What is to be written, so that it can be written later."""
 
     provider: str
-    spent: str
+    spent: str = ""
     """Digest of the tokens the new ones replace: only an entry that still holds those is changed."""
-    fields: dict[str, Any]
+    fields: dict[str, Any] = {}
+    before: str = ""
+    """Digest of the whole entry that is replaced or removed: set instead of `spent` by a login and a logout."""
+    entry: dict[str, Any] | None = None
+    """What takes its place; None: nothing, the entry is removed."""
     content: str | None = None
     """The whole new file, when it is about to be rewritten in place."""
 
@@ -80,6 +92,32 @@ def write_journal(
     """
     journal = _Journal(provider=provider, spent=_digest(spent), fields=dict(fields))
     _write_private(journal_path(auth_path), msgspec.json.encode(journal))
+
+
+def write_entry_journal(auth_path: Path, provider: str, entry: Mapping[str, Any] | None) -> bool:
+    """Note that the provider's entry is to be replaced by `entry`, or removed (None); False when it is so already.
+
+    To be called with an older journal finished: there is one journal, and this one takes its place.
+
+    Raises:
+        WriteRefused: the file cannot be understood now.
+        OSError: it could not be read, or the note not be written.
+    """
+    root = _understood(auth_path) or {}
+    present = root.get(provider)
+    if (entry is None and provider not in root) or (entry is not None and present == entry):
+        return False
+    journal = _Journal(
+        provider=provider, before=_entry_digest(root, provider), entry=None if entry is None else dict(entry)
+    )
+    _write_private(journal_path(auth_path), msgspec.json.encode(journal))
+    return True
+
+
+def _entry_digest(root: Mapping[str, Any], provider: str) -> str:
+    """Return a mark of what the provider has in the file; of nothing, too."""
+    text = json.dumps(root[provider], sort_keys=True) if provider in root else "nothing"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def finish_journal(auth_path: Path, *, check_lock: Callable[[], None]) -> bool:
@@ -134,15 +172,18 @@ def _apply(target: Path, journal: _Journal, check_lock: Callable[[], None]) -> N
 
 def _with_fields(target: Path, journal: _Journal) -> dict[str, Any]:
     """Return the file's present content with the journal's fields in it."""
-    try:
-        seen = read_file(target)
-        if not (seen.text or "").strip():
-            raise WriteRefused("auth.json is empty or gone although it held this login a moment ago")
-        root = parse_object(seen.text or "")
-    except Malformed as error:
-        raise WriteRefused(
-            f"auth.json cannot be understood now ({error.what}); it was left as it is"
-        ) from error
+    root = _understood(target)
+    if journal.before:
+        root = root or {}
+        if _entry_digest(root, journal.provider) != journal.before:
+            raise _superseded()
+        if journal.entry is None:
+            root.pop(journal.provider, None)
+        else:
+            root[journal.provider] = journal.entry
+        return root
+    if root is None:
+        raise WriteRefused("auth.json is empty or gone although it held this login a moment ago")
     entry = root.get(journal.provider)
     login = parse_entry(entry)
     if (
@@ -150,9 +191,28 @@ def _with_fields(target: Path, journal: _Journal) -> dict[str, Any]:
         or not isinstance(login, OAuthCredential)
         or _digest(login) != journal.spent
     ):
-        raise WriteRefused("auth.json holds another credential for this provider by now", superseded=True)
+        raise _superseded()
     root[journal.provider] = {**entry, **journal.fields}
     return root
+
+
+def _superseded() -> WriteRefused:
+    return WriteRefused("auth.json holds another credential for this provider by now", superseded=True)
+
+
+def _understood(path: Path) -> dict[str, Any] | None:
+    """Return the file's content; None when it is empty, or there is none.
+
+    Raises:
+        WriteRefused: it is not what it should be.
+    """
+    try:
+        text = read_file(path).text or ""
+        return parse_object(text) if text.strip() else None
+    except Malformed as error:
+        raise WriteRefused(
+            f"auth.json cannot be understood now ({error.what}); it was left as it is"
+        ) from error
 
 
 def _encode(root: dict[str, Any]) -> bytes:
@@ -194,6 +254,23 @@ def _write_private(
                 os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
+
+
+def create_file(auth_path: Path, content: dict[str, Any]) -> None:
+    """Create the file, private and whole, unless somebody else just has.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    target = Path(os.path.realpath(auth_path))
+    temporary = Path(f"{target}{_TEMPORARY_SUFFIX}")
+    _write_private(temporary, _encode(content))
+    try:
+        with suppress(FileExistsError):
+            os.link(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
 
 
 def _rewrite_in_place(target: Path, data: bytes) -> None:

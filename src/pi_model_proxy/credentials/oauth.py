@@ -21,17 +21,17 @@ import msgspec
 from pi_model_proxy.credentials.auth_file import AuthEntries, Credential, OAuthCredential, parse_auth
 from pi_model_proxy.credentials.auth_write import WriteRefused, finish_journal, journal_path, write_journal
 from pi_model_proxy.credentials.clock import Clock
+from pi_model_proxy.credentials.copilot import enterprise_domain, models_request, parse_models
 from pi_model_proxy.credentials.lock import HeldLock, LockLost, LockTimings, LockUnavailable, acquire_lock
-from pi_model_proxy.credentials.oauth_rows import (
-    OAUTH_ROWS,
+from pi_model_proxy.credentials.oauth_requests import (
     BadTokenAnswer,
-    OAuthRow,
     Post,
     TokenRequest,
     build_request,
     describe_refusal,
     parse_answer,
 )
+from pi_model_proxy.credentials.oauth_rows import Grant, OAuthRow, oauth_row
 from pi_model_proxy.credentials.tracked_file import Malformed, read_file
 from pi_model_proxy.errors import CredentialError, UpstreamError
 
@@ -39,6 +39,8 @@ __all__ = ["REFRESH_DUE_MS", "RefreshTimings", "Refresher"]
 
 REFRESH_DUE_MS: Final = 300_000
 """pi's `DEFAULT_OAUTH_MINIMUM_VALIDITY_MS`."""
+MODELS_LIMIT_S: Final = 5.0
+"""Limit for Copilot's list of models (pi: 5000 ms a try)."""
 _HTTP_OK: Final = range(200, 300)
 _HTTP_MANY: Final = 429
 _HTTP_SERVER: Final = range(500, 600)
@@ -94,6 +96,11 @@ class Refresher:
         self._failures: dict[str, _Failure] = {}
         self._forced_s: dict[str, float] = {}
         self._unsaved: dict[str, tuple[OAuthCredential, dict[str, Any]]] = {}
+        self._gateways: Mapping[str, str] = {}
+
+    def use_gateways(self, gateways: Mapping[str, str]) -> None:
+        """Take the Radius gateways of models.json: base URL by provider id."""
+        self._gateways = gateways
 
     def due(self, login: OAuthCredential) -> bool:
         """Whether the login should be refreshed before it is used."""
@@ -105,10 +112,13 @@ class Refresher:
 
     def why_not(self, provider: str, login: OAuthCredential) -> str:
         """Return why this login cannot be refreshed here; empty when it can."""
-        if provider not in OAUTH_ROWS:
+        row = oauth_row(provider, self._gateways)
+        if row is None:
             return "only pi itself can renew this provider's login: run `pi` once"
+        if row.grant is Grant.NONE:
+            return f"its key does not lapse; if it is refused, {how_to_log_in(provider)}"
         if not login.refresh:
-            return "the login has no refresh token: run `pi`, then `/login`"
+            return f"the login has no refresh token: {how_to_log_in(provider)}"
         if not os.access(Path(os.path.realpath(self._path)).parent, os.W_OK):
             return "pi's agent directory is read-only here, so no login is renewed: run `pi` where it can be written to"
         return ""
@@ -231,7 +241,9 @@ class Refresher:
         return CredentialError(message, retry_after_s=None if final else lasts_s)
 
     async def _refresh(self, provider: str, known: OAuthCredential, *, refused: bool) -> Credential | None:
-        row = OAUTH_ROWS[provider]
+        row = oauth_row(provider, self._gateways)
+        if row is None:
+            raise CredentialError(f"{provider}: {self.why_not(provider, known)}")
         try:
             async with self._turn, self._locked() as lock:
                 current = await asyncio.to_thread(self._look, provider, lock)
@@ -306,14 +318,35 @@ class Refresher:
             raise self._failed(row.provider, login, message, final=False) from error
         if status not in _HTTP_OK:
             what, final = describe_refusal(status, body)
-            mend = "; log in again: run `pi`, then `/login`" if final else "; try again in a minute"
+            mend = f"; {how_to_log_in(row.provider)}" if final else "; try again in a minute"
             message = f"{row.provider}: the login could not be renewed (the token endpoint said {what}){mend}"
             raise self._failed(row.provider, login, message, final=final)
         try:
-            return parse_answer(row, body, login, now_ms=self._clock.now_s() * 1000)
+            fields = parse_answer(row, body, login, now_ms=self._clock.now_s() * 1000)
         except BadTokenAnswer as error:
-            message = f"{row.provider}: the login could not be renewed: {error}; log in again: run `pi`, then `/login`"
+            message = (
+                f"{row.provider}: the login could not be renewed: {error}; {how_to_log_in(row.provider)}"
+            )
             raise self._failed(row.provider, login, message, final=True) from error
+        return (
+            {**fields, **await self._copilot_models(login, fields)} if row.grant is Grant.COPILOT else fields
+        )
+
+    async def _copilot_models(self, login: OAuthCredential, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the models the renewed token may use; nothing when they cannot be had, so that the old list stays.
+
+        (pi gives the whole refresh up then; the token is as good without the list.)
+        """
+        enterprise = enterprise_domain(login.extras)
+        url, headers = models_request(fields["access"], enterprise)
+        try:
+            status, body = await self._post(url, headers, b"", MODELS_LIMIT_S)
+            if status not in _HTTP_OK:
+                return {}
+            models = parse_models(fields["access"], enterprise, body)
+        except (UpstreamError, OSError, ValueError, RecursionError):
+            return {}
+        return {"availableModelIds": list(models.available)}
 
     async def _asked(self, row: OAuthRow, request: TokenRequest) -> tuple[int, bytes]:
         """Send the request; where the row says so, again after no answer, 429 or 5xx."""
@@ -352,6 +385,11 @@ class Refresher:
             return renewed
         del self._unsaved[provider]
         return renewed
+
+
+def how_to_log_in(provider: str) -> str:
+    """Return what mends a login that no longer counts."""
+    return f"log in again: `pi-model-proxy login {provider}`, or `/login` in pi"
 
 
 def _renewed(spent: OAuthCredential, fields: dict[str, Any]) -> OAuthCredential:

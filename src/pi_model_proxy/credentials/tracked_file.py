@@ -177,6 +177,8 @@ class TrackedFile(Generic[T]):
         self._checked = False
         self.value: T = absent
         self.exists = False
+        self.is_blank = False
+        """Whether there is a file with nothing in it."""
         self.refuses_commands = ""
         self.faults: tuple[Fault, ...] = ()
         """What is wrong with the file now; empty when nothing is."""
@@ -208,9 +210,10 @@ class TrackedFile(Generic[T]):
             seen = read_file(self.path)
             if seen.text is None:
                 self.value, self.exists, self.refuses_commands = self._absent, False, ""
+                self.is_blank = False
                 self._revision, self._held_something = None, False
                 return (), False
-            blank = not seen.text.strip()
+            blank = self.is_blank = not seen.text.strip()
             if blank and self._held_something:
                 return (Fault(str(self.path), "the file is empty; what it held before stays in force"),), True
             value = self._absent if blank and self._empty_is_absent else self._parse(seen.text)

@@ -87,6 +87,10 @@ class AnswerContext(msgspec.Struct, frozen=True, kw_only=True):
     """Responses: whether the answer is kept, so that a later request can go on from it."""
     clock: Callable[[], float] | None = None
     """Tells the seconds since the epoch when the answer is complete (`completed_at`); None leaves that out."""
+    ticks: Callable[[], float] | None = None
+    """A monotonic clock in seconds, for formats that tell how long an answer took; None: not measured."""
+    arrived_s: float = 0.0
+    """When the request came, by `ticks`."""
     target: Target
 
 

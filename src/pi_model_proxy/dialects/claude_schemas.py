@@ -1,4 +1,4 @@
-"""JSON Schemas as this format takes them.
+"""JSON Schemas as Claude takes them, at Anthropic and on Bedrock.
 
 Sources: dialects.md §1.4 (AM and AM strict rows); pi 1.5.2 `dist/api/anthropic-messages.js`
 (`convertTools`, `ANTHROPIC_STRICT_UNSUPPORTED_KEYWORDS`).

@@ -43,14 +43,17 @@ _CODES: Final = {
     "overloaded": """
         overloaded_error overloaded engine_overloaded_error engine_overloaded server_is_overloaded server_overloaded
         server_busy slow_down unavailable service_unavailable serviceunavailableexception modelnotreadyexception
+        service_tier_capacity_exceeded 3505
         subscription_sharing_usage_unavailable subscription_sharing_user_unavailable insufficient_system_resource""",
     "upstream_auth": """
         invalid_api_key authentication_error invalid_authentication_error unauthenticated unauthorized
-        api_key_invalid token_expired expired_token unrecognizedclientexception incorrect_api_key_error""",
+        api_key_invalid token_expired expired_token unrecognizedclientexception expiredtokenexception
+        invalidsignatureexception incorrect_api_key_error""",
     "forbidden": """
         permission_error permission_denied permission_denied_error accessdeniedexception access_denied
         insufficient_permissions model_not_allowed unsupported_country_region_territory forbidden""",
-    "unknown_model": "model_not_found model_not_exist invalid_model model_not_found_error 1211",
+    "unknown_model": """
+        model_not_found model_not_exist invalid_model model_not_found_error deploymentnotfound 1211""",
     "too_large": "request_too_large payload_too_large",
     "timeout": "timeout_error timeout deadline_exceeded modeltimeoutexception request_timeout gateway_timeout",
     "not_found": "not_found_error not_found resourcenotfoundexception resource_not_found_error",
@@ -99,7 +102,7 @@ _BILLING_TEXT: Final = re.compile(
     re.IGNORECASE,
 )
 _OVERLOADED_TEXT: Final = re.compile(
-    r"overloaded|servers? (?:is|are) (?:currently )?busy|at capacity|experiencing high demand|temporarily unavailable",
+    r"overloaded|servers? (?:is|are) (?:currently )?busy|at capacity|tier capacity exceeded|experiencing high demand|temporarily unavailable",
     re.IGNORECASE,
 )
 _AUTH_TEXT: Final = re.compile(

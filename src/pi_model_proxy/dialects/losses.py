@@ -53,6 +53,8 @@ class Losses:
         Raises:
             UnsupportedFeature: the caller asked for strictness.
         """
+        if not path:
+            return  # not of the caller's own saying
         if self._target.strict:
             self.refuse(path, why=why)
         self._paths[path] = None

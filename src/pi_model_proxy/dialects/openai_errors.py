@@ -15,9 +15,9 @@ import msgspec
 from pi_model_proxy.dialects.base import ErrorAnswer
 from pi_model_proxy.dialects.errors import overflow_numbers
 from pi_model_proxy.errors import CallerError, GatewayError, UpstreamError
-from pi_model_proxy.wire import ascii_json
+from pi_model_proxy.wire import ascii_json, encode_frame
 
-__all__ = ["ErrorWords", "encode_error", "error_status", "error_words"]
+__all__ = ["ErrorWords", "encode_error", "error_frame", "error_status", "error_words"]
 
 
 class ErrorWords(msgspec.Struct, frozen=True):
@@ -87,6 +87,11 @@ def encode_error(error: GatewayError) -> ErrorAnswer:
     """Return the whole error answer."""
     body = ascii_json({"error": error_words(error)})
     return ErrorAnswer(status=error_status(error), body=body, headers=_headers(error))
+
+
+def error_frame(error: GatewayError) -> bytes:
+    """Return the last frame of a stream that breaks off; no `[DONE]` follows, so that nobody takes it for success."""
+    return encode_frame(ascii_json({"error": error_words(error)}))
 
 
 def error_words(error: GatewayError) -> ErrorWords:

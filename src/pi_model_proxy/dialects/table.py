@@ -11,7 +11,9 @@ from pi_model_proxy.dialects import (
     bedrock_converse,
     google_gemini,
     mistral_conversations,
+    ollama,
     openai_chat,
+    openai_completions,
     openai_responses,
     pi_messages,
 )
@@ -29,8 +31,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     clients: tuple[ClientHalf, ...] = ()
     stream_type: str = "text/event-stream; charset=utf-8"
     """Content type of a streamed answer."""
-    is_reachable: bool = True
-    """False while nothing signs requests as this format's upstreams demand: its models are listed as not served."""
+    carries_tokens: bool = True
+    """Whether every caller of it sends back the tokens that thinking came with; else the gateway keeps them."""
 
 
 DIALECTS: Final = {
@@ -41,6 +43,7 @@ DIALECTS: Final = {
             server=openai_chat.SERVER,
             relay=openai_chat.RELAY,
             clients=(openai_chat.CLIENT,),
+            carries_tokens=False,
         ),
         Dialect(
             name="anthropic_messages",
@@ -63,7 +66,7 @@ DIALECTS: Final = {
             name="google_gemini",
             server=google_gemini.SERVER,
             relay=google_gemini.RELAY,
-            clients=(google_gemini.CLIENT,),
+            clients=(google_gemini.CLIENT, google_gemini.VERTEX_CLIENT),
         ),
         Dialect(name="google_gemini_sse", server=google_gemini.SSE_SERVER, relay=google_gemini.SSE_RELAY),
         Dialect(
@@ -72,14 +75,17 @@ DIALECTS: Final = {
             relay=google_gemini.ARRAY_RELAY,
             stream_type="application/json",
         ),
+        Dialect(name="openai_completions", server=openai_completions.SERVER),
+        Dialect(
+            name="ollama", server=ollama.SERVER, stream_type="application/x-ndjson", carries_tokens=False
+        ),
+        Dialect(name="ollama_generate", server=ollama.GENERATE_SERVER, stream_type="application/x-ndjson"),
         Dialect(name="mistral_conversations", clients=(mistral_conversations.CLIENT,)),
         Dialect(name="pi_messages", clients=(pi_messages.CLIENT,)),
-        Dialect(name="bedrock_converse", clients=(bedrock_converse.CLIENT,), is_reachable=False),
+        Dialect(name="bedrock_converse", clients=(bedrock_converse.CLIENT,)),
     )
 }
 """By name."""
 
-CLIENTS: Final[dict[str, ClientHalf]] = {
-    half.kind: half for row in DIALECTS.values() if row.is_reachable for half in row.clients
-}
+CLIENTS: Final[dict[str, ClientHalf]] = {half.kind: half for row in DIALECTS.values() for half in row.clients}
 """By pi's API kind: what can be served."""

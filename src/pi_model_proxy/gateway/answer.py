@@ -11,7 +11,7 @@ from typing import Final
 
 from pi_model_proxy.dialects.base import AnswerContext, Facts, Pipe
 from pi_model_proxy.errors import BrokenStream
-from pi_model_proxy.gateway.attempts import Opened, read_all
+from pi_model_proxy.gateway.attempts import Opened, read_all, read_at_once
 from pi_model_proxy.gateway.plan import Plan
 from pi_model_proxy.gateway.timelimit import TimeLimit
 from pi_model_proxy.gateway.translate import Translation, note
@@ -22,6 +22,7 @@ __all__ = ["drain", "is_stream", "plain_answer", "stream_pipe", "whole_as_stream
 
 DRAIN_S: Final = 0.25
 """How long to wait for the formal end of a stream whose terminal event is through, to keep its connection."""
+_JSON: Final = "application/json"
 _SSE: Final = "text/event-stream;"
 _STREAMS: Final = frozenset({"text/event-stream", "application/vnd.amazon.eventstream"})
 
@@ -29,6 +30,8 @@ _STREAMS: Final = frozenset({"text/event-stream", "application/vnd.amazon.events
 def is_stream(response: UpstreamResponse) -> bool:
     """Tell whether the upstream streams, whatever it was asked."""
     given = response.headers.get("content-type", "")
+    if given == _JSON:
+        return False
     return given.startswith(_SSE) or given.partition(";")[0].strip().lower() in _STREAMS
 
 
@@ -78,7 +81,8 @@ async def plain_answer(plan: Plan, opened: Opened, context: AnswerContext) -> tu
     relay = plan.relay
     streamed = is_stream(response)
     if not streamed and relay is not None:
-        body, facts = relay.message(await read_all(response), context)
+        whole = read_at_once(response)
+        body, facts = relay.message(await read_all(response) if whole is None else whole, context)
         if facts.failure is not None:
             raise facts.failure
         return body, facts
@@ -87,7 +91,9 @@ async def plain_answer(plan: Plan, opened: Opened, context: AnswerContext) -> tu
     if streamed:
         await _fold_stream(plan, opened, folder, facts)
     else:
-        whole = await read_all(response)
+        whole = read_at_once(response)
+        if whole is None:
+            whole = await read_all(response)
         _collect(plan.filler().filled(plan.events(whole, opened.outgoing)), folder, facts)
     return plan.way.server.encode_message(folder.message(), context), facts
 

@@ -10,16 +10,23 @@ import msgspec
 
 from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.errors import BrokenStream, UpstreamError
-from pi_model_proxy.gateway.headers import HOP_HEADER
+from pi_model_proxy.gateway.headers import HOP_HEADER, hop_chain
 from pi_model_proxy.gateway.plan import Plan
 from pi_model_proxy.gateway.redact import looks_secret
 from pi_model_proxy.gateway.timelimit import TimeLimit
 from pi_model_proxy.gateway.way import Sending
 from pi_model_proxy.ledger import Attempt, Recorder
 from pi_model_proxy.ledger import Entry as LedgerEntry
-from pi_model_proxy.transport import Deadlines, UpstreamRequest, UpstreamResponse, UpstreamTransport
+from pi_model_proxy.sources import Lease, Signer
+from pi_model_proxy.transport import (
+    Deadlines,
+    UpstreamHead,
+    UpstreamRequest,
+    UpstreamResponse,
+    UpstreamTransport,
+)
 
-__all__ = ["MAX_BODY_BYTES", "Attempts", "Opened", "read_all"]
+__all__ = ["LARGE_BODY_BYTES", "MAX_BODY_BYTES", "Attempts", "Opened", "read_all", "read_at_once"]
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 """A plain answer may be this long."""
@@ -30,7 +37,9 @@ LARGE_BODY_BYTES: Final = 512 * 1024
 ERROR_BODY_S: Final = 5.0
 """As long as is waited for it."""
 _REFUSED: Final = 401
-_UPSTREAM_IDS: Final = ("x-request-id", "request-id", "cf-ray")
+_REFUSED_SIGNATURE: Final = 403
+"""What Amazon answers to a credential that has lapsed or is unknown."""
+_UPSTREAM_IDS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -71,13 +80,13 @@ class Attempts:
             try:
                 return Opened(await self._send(plan, outgoing, sending, entry, deadlines), outgoing)
             except UpstreamError as error:
-                if error.status == _REFUSED and not refreshed:
+                if _is_stale(error, sending.lease) and not refreshed:
                     refreshed = True
                     renewed = await offered.source.lease_after_refusal(model, sending.lease)
                     if renewed is not None:
                         sending = plan.way.sending(renewed)
                         continue
-                mended = None if mended_once else plan.way.client.mend(outgoing.body, error)
+                mended = None if mended_once else plan.mend(outgoing.body, error)
                 if mended is None:
                     raise
                 mended_once = True
@@ -88,7 +97,11 @@ class Attempts:
     ) -> UpstreamResponse:
         attempt = Attempt(provider=sending.lease.provider)
         self._recorder.attempt(entry, attempt)
-        head = sending.head(outgoing, plan.call.headers.get(HOP_HEADER, ""), plan.traits(sending))
+        asked = plan.call.headers
+        hops = ",".join(hop_chain(asked)) if HOP_HEADER in asked else ""
+        head = sending.head(outgoing, hops, plan.traits(sending))
+        if sending.lease.sign is not None:
+            head = await _signed(sending.lease.sign, head, outgoing.body)
         try:
             response = await self._transport.open(UpstreamRequest(head, outgoing.body), deadlines)
             attempt.status = response.status
@@ -100,16 +113,16 @@ class Attempts:
             raise
         return response
 
-    def _upstream_id(self, response: UpstreamResponse, sending: Sending) -> str:
+    def _upstream_id(self, response: UpstreamResponse, sending: Sending) -> str | None:
         """Return the provider's id of this request; it knows no other secrets than those it was sent."""
         headers = response.headers
         for name in _UPSTREAM_IDS:
-            if name in headers:
-                given = headers[name]
+            given = headers.get(name)
+            if given:
                 if looks_secret(given, sending.lease.secrets):
                     given = self._redact(given)
                 return given[:100]
-        return ""
+        return None
 
     async def _refusal(self, plan: Plan, response: UpstreamResponse) -> UpstreamError:
         body = await read_some(response, MAX_ERROR_BYTES)
@@ -130,6 +143,22 @@ class Attempts:
         return error
 
 
+def _is_stale(error: UpstreamError, lease: Lease) -> bool:
+    """Whether the credential was refused, not what was asked for."""
+    if error.status == _REFUSED:
+        return True
+    return lease.sign is not None and error.status == _REFUSED_SIGNATURE and error.kind == "upstream_auth"
+
+
+async def _signed(sign: Signer, head: UpstreamHead, body: bytes) -> UpstreamHead:
+    """Return the head with a signature over this body at this moment; never kept."""
+    if len(body) > LARGE_BODY_BYTES:
+        headers = await asyncio.to_thread(sign, head.method, head.url, head.headers, body)
+    else:
+        headers = sign(head.method, head.url, head.headers, body)
+    return UpstreamHead(head.method, head.url, headers)
+
+
 async def read_some(response: UpstreamResponse, limit: int) -> bytes:
     """Return up to `limit` bytes of a body whose rest does not matter, then let the connection go."""
     chunks: list[bytes] = []
@@ -146,26 +175,41 @@ async def read_some(response: UpstreamResponse, limit: int) -> bytes:
     return b"".join(chunks)[:limit]
 
 
+def read_at_once(response: UpstreamResponse) -> bytes | None:
+    """Return a whole body that is here already, as that of most short answers is; else None, and nothing is lost.
+
+    Raises:
+        BrokenStream: it is longer than `MAX_BODY_BYTES`, or not compressed as announced.
+    """
+    whole = response.whole()
+    if whole is None:
+        return None
+    if len(whole) > MAX_BODY_BYTES:
+        raise _too_long(response)
+    response.release()
+    return whole
+
+
+def _too_long(response: UpstreamResponse) -> BrokenStream:
+    response.abort()
+    return BrokenStream(
+        f"The provider's answer is longer than {MAX_BODY_BYTES // 1024 // 1024} MiB; it was given up.",
+        proxy_error="http_response_body_size",
+    )
+
+
 async def read_all(response: UpstreamResponse) -> bytes:
     """Return a whole body.
 
     Raises:
         BrokenStream: it is longer than `MAX_BODY_BYTES`, or was cut.
     """
-    whole = response.whole()
-    if whole is not None and len(whole) <= MAX_BODY_BYTES:
-        response.release()
-        return whole
-    chunks: list[bytes] = [] if whole is None else [whole]
-    size = sum(map(len, chunks))
+    chunks: list[bytes] = []
+    size = 0
     while chunk := await response.read():
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            response.abort()
-            raise BrokenStream(
-                f"The provider's answer is longer than {MAX_BODY_BYTES // 1024 // 1024} MiB; it was given up.",
-                proxy_error="http_response_body_size",
-            )
+            raise _too_long(response)
     response.release()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

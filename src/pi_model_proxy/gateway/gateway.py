@@ -19,7 +19,7 @@ from pi_model_proxy.errors import GatewayError, LoopDetected, UpstreamError, Ups
 from pi_model_proxy.gateway.answer import is_stream, plain_answer, stream_pipe, whole_as_stream
 from pi_model_proxy.gateway.attempts import Attempts, Opened, read_all
 from pi_model_proxy.gateway.caller import Call, Caller
-from pi_model_proxy.gateway.counting import count_tokens
+from pi_model_proxy.gateway.counting import Ask, ask_further, count_tokens
 from pi_model_proxy.gateway.headers import (
     DROPPED_HEADER,
     HOP_HEADER,
@@ -31,19 +31,23 @@ from pi_model_proxy.gateway.headers import (
 from pi_model_proxy.gateway.ids import IdSource
 from pi_model_proxy.gateway.listing import Entry as Listed
 from pi_model_proxy.gateway.listing import Listing
+from pi_model_proxy.gateway.passing import Listener, Passing
 from pi_model_proxy.gateway.plan import Plan
 from pi_model_proxy.gateway.redact import Redactor
 from pi_model_proxy.gateway.settings import AnswerSettings
 from pi_model_proxy.gateway.stream import PING_AFTER_S, Pacing, Stream
 from pi_model_proxy.gateway.timelimit import TimeLimit
+from pi_model_proxy.gateway.vault import Vault
 from pi_model_proxy.gateway.way import Ways
+from pi_model_proxy.hub import Target
 from pi_model_proxy.ledger import Entry, Recorder
 from pi_model_proxy.sources import ModelSource
 from pi_model_proxy.transport import UpstreamTransport
+from pi_model_proxy.wire import SharedHeaders
 
 __all__ = ["Gateway"]
 
-_PLAIN_HEADERS: Final = {"content-type": "application/json"}
+_PLAIN_HEADERS: Final = SharedHeaders({"content-type": "application/json"})
 
 
 class Gateway:
@@ -63,12 +67,15 @@ class Gateway:
         self.recorder = recorder
         self.own_addresses: Collection[tuple[str, int]] = ()
         """(host, port) pairs this gateway listens on; models that point there are not served."""
+        self.vault: Vault | None = None
+        """Keeps thinking's tokens for callers who do not; None where nothing is kept."""
         self.ids = IdSource()
         self.instance = instance or self.ids.hex(8)
         """Marks requests that have been through here."""
         self._settings = settings
         self._transport = transport
         self._attempts = Attempts(transport, recorder, self.redact)
+        self._passing = Passing(self._attempts, self._without_secrets, hop=self.instance)
         self._ping_s = ping_s
         self._listing: Listing | None = None
         self._ways: Ways | None = None
@@ -101,6 +108,8 @@ class Gateway:
         """
         ways = self._current_ways()
         plan = self._plan(ways, dialect, call, entry, model)
+        if plan.way.is_forgetful and plan.relay is None and self.vault is not None:
+            plan = await self.vault.plan(plan)
         if plan.peek.stream:
             await self._stream(plan, caller, entry, ways)
             return
@@ -120,7 +129,48 @@ class Gateway:
         """
         ways = self._current_ways()
         plan = self._plan(ways, dialect, call, entry, model)
-        return await count_tokens(plan, self._attempts, entry, ways.deadlines)
+        return await count_tokens(plan, self._attempts, entry, ways)
+
+    async def ask(self, dialect: str, call: Call, entry: Entry, ask: Ask) -> bytes:
+        """Return what a model's provider answers to a further request of its own format, such as `ask` writes.
+
+        Raises:
+            GatewayError: it answers with an error, or not in time.
+        """
+        ways = self._current_ways()
+        plan = self._plan(ways, dialect, call, entry, None)
+        try:
+            return await ask_further(plan, ask, self._attempts, entry, ways)
+        except TimeoutError as error:
+            raise _not_complete(ways.whole_s) from error
+
+    def target(self, dialect: str, model: str | None, *, strict: bool = False) -> Target:
+        """Return whom a caller of `dialect` means by `model`.
+
+        Raises:
+            GatewayError: nobody, or nobody who can be asked.
+        """
+        return self._current_ways().find(dialect, model, strict=strict, note=lambda _: None).target
+
+    async def pass_on(self, path: str, call: Call, caller: Listener, entry: Entry) -> None:
+        """Answer a request that no dialect translates with its provider's own bytes; see `passing`.
+
+        Raises:
+            GatewayError: nothing of an answer has been sent; the caller gets a status.
+        """
+        if HOP_HEADER in call.headers:
+            self._refuse_loop(call)
+        await self._passing.pass_on(path, call, caller, entry, self._current_ways())
+
+    async def fetch(self, path: str, call: Call, entry: Entry, *, model: str | None, body: bytes) -> bytes:
+        """Return what `model`'s provider answers at `path` to `body`, both JSON in OpenAI's words.
+
+        Raises:
+            GatewayError: it answers with an error, or not in time.
+        """
+        if HOP_HEADER in call.headers:
+            self._refuse_loop(call)
+        return await self._passing.fetch(path, call, entry, self._current_ways(), model=model, body=body)
 
     def _current_ways(self) -> Ways:
         listing, settings = self.listing(), self._settings()
@@ -139,7 +189,7 @@ class Gateway:
             peek = msgspec.structs.replace(peek, model=model)
         entry.stream = peek.stream
         if peek.model is not None:
-            entry.model_asked = peek.model[:200]
+            entry.model_asked = peek.model[:200] or None
         if HOP_HEADER in call.headers:
             self._refuse_loop(call)
 
@@ -185,7 +235,7 @@ class Gateway:
             finally:
                 if stream.began_s is not None:
                     entry.status = 200
-                    entry.first_byte_ms = (stream.began_s - plan.call.arrived_s) * 1000
+                    entry.first_byte_ms = round((stream.began_s - plan.call.arrived_s) * 1000, 1)
             if error is not None:
                 self.note_error(entry, error)
         finally:
@@ -207,14 +257,14 @@ class Gateway:
         return body, facts
 
     async def _plain(self, plan: Plan, caller: Caller, entry: Entry, ways: Ways) -> None:
-        opened = await self._attempts.open(plan, entry, ways.deadlines)
+        opened = await self._attempts.open(plan, entry, ways.within_limit)
         try:
             body, facts = await plain_answer(plan, opened, self._context(plan, opened))
         except BaseException:
             opened.response.abort()
             raise
         entry.status = 200
-        entry.first_byte_ms = (time.monotonic() - plan.call.arrived_s) * 1000
+        entry.first_byte_ms = round((time.monotonic() - plan.call.arrived_s) * 1000, 1)
         caller.answer(200, body, self._headers(plan, opened, entry, _PLAIN_HEADERS))
         self._account(plan, entry, facts)
 
@@ -228,6 +278,8 @@ class Gateway:
             legacy_functions=plan.relay is None and plan.decoded().legacy_functions,
             body=plan.call.body,
             clock=time.time,
+            ticks=time.monotonic,
+            arrived_s=plan.call.arrived_s,
             names=opened.outgoing.names,
             target=plan.target,
         )
@@ -249,18 +301,20 @@ class Gateway:
         return headers
 
     def _account(self, plan: Plan, entry: Entry, facts: Facts) -> None:
-        entry.usage = facts.usage
-        entry.finish = facts.finish.reason if facts.finish else ""
-        if facts.usage is not None:
-            usage = facts.usage
-            entry.cost = cost_of(
-                plan.way.entry.offer.model.cost,
-                input_tokens=usage.input,
-                output_tokens=usage.output,
+        if facts.finish is not None:
+            entry.finish = facts.finish.reason
+        usage = facts.usage
+        entry.count(usage)
+        if usage is not None:
+            cost = cost_of(
+                plan.way.price,
+                usage.input,
+                usage.output,
                 cache_read_tokens=usage.cache_read,
-                cache_write_tokens=usage.cache_write,
+                cache_write_5m_tokens=usage.cache_write_5m,
                 cache_write_1h_tokens=usage.cache_write_1h,
-            ).total
+            )
+            entry.cost_usd = round(cost, 8)
 
     def _redact_error(self, error: GatewayError) -> None:
         """Take live secrets out of everything of `error` that a caller or the log is told."""
@@ -281,8 +335,8 @@ class Gateway:
     def note_error(self, entry: Entry, error: GatewayError) -> None:
         """Remember in `entry` what the caller was told and whose fault it was."""
         self._redact_error(error)
-        entry.error = error.message
-        entry.error_kind = error.proxy_error
+        entry.error = error.message or None
+        entry.error_kind = error.proxy_error or None
         entry.ended_by = _ENDED_BY.get(error.proxy_error, "upstream" if error.status >= 500 else "server")  # noqa: PLR2004 - HTTP's server errors
 
 

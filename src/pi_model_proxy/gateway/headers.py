@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
+
+from pi_model_proxy.transport import AnswerHeaders
 
 __all__ = ["DROPPED_HEADER", "dropped_value", "hop_chain", "join_betas", "passed_back"]
 
@@ -11,11 +14,13 @@ DROPPED_HEADER: Final = "x-pi-model-proxy-dropped"
 HOP_HEADER: Final = "x-pi-model-proxy-hop"
 MAX_DROPPED_CHARS: Final = 1024
 MAX_HOPS: Final = 8
+_HOP: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Ours are 16 characters; what is no such mark is not passed on."""
 _MAX_VALUE_CHARS: Final = 256
-_MAX_NAMES: Final = 512
 
-_PASSED: Final = ("retry-after", "retry-after-ms", "openai-processing-ms", "openai-version")
+_PASSED: Final = frozenset({"retry-after", "retry-after-ms", "openai-processing-ms", "openai-version"})
 _PASSED_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-")
+_STARTS: Final = ("retry-after", "openai-", *_PASSED_PREFIXES)
 _PARTS: Final = ("limit", "remaining")
 """Figures that mean the same on both sides; the reset times have different forms (dialects.md §6.4)."""
 
@@ -28,28 +33,20 @@ def passed_back(headers: Mapping[str, str], *, upstream: str, caller: str) -> di
         upstream: the upstream's dialect.
         caller: the caller's dialect; when it differs, rate-limit figures are renamed.
     """
+    found = headers.beginning(*_STARTS) if isinstance(headers, AnswerHeaders) else headers
+    if not found:
+        return {}
     kept = {
         name: value
-        for name in headers
-        if (_passes.get(name) or (name not in _passes and _may_pass(name)))
-        and len(value := headers[name]) <= _MAX_VALUE_CHARS
+        for name, value in found.items()
+        if (name in _PASSED or name.startswith(_PASSED_PREFIXES))
+        and len(value) <= _MAX_VALUE_CHARS
         and value.isascii()
         and value.isprintable()
     }
     if kept and upstream != caller:
         kept |= _renamed(kept, to_anthropic=caller == "anthropic_messages")
     return kept
-
-
-_passes: Final[dict[str, bool]] = {}
-"""Names that were seen, and whether they pass: a provider sends the same ones with every answer."""
-
-
-def _may_pass(name: str) -> bool:
-    if len(_passes) >= _MAX_NAMES:
-        _passes.clear()
-    _passes[name] = verdict = name in _PASSED or name.startswith(_PASSED_PREFIXES)
-    return verdict
 
 
 def _renamed(headers: Mapping[str, str], *, to_anthropic: bool) -> dict[str, str]:
@@ -82,7 +79,8 @@ def dropped_value(paths: Iterable[str]) -> str:
 def hop_chain(headers: Mapping[str, str]) -> tuple[str, ...]:
     """Return the instances a request has been through, oldest first."""
     value = headers.get(HOP_HEADER, "")
-    return tuple(hop for part in value.split(",")[: MAX_HOPS * 2] if (hop := part.strip()) and len(hop) <= 64)  # noqa: PLR2004 - ours are 16 characters
+    # The newest stand last.
+    return tuple(hop for part in value.split(",")[-MAX_HOPS * 2 :] if _HOP.fullmatch(hop := part.strip()))
 
 
 def join_betas(*values: str | None) -> str:

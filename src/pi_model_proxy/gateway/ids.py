@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Final
 
 __all__ = ["IdSource"]
 
-BLOCK_BYTES: Final = 4096
+BLOCK_IDS: Final = 256
 
 
 class IdSource:
     """Gives out hex strings that nobody can foresee. Not for two threads at once."""
 
     def __init__(self) -> None:
-        self._block = ""
-        self._used = 0
+        self._ready: dict[int, list[str]] = {}
 
     def hex(self, size: int) -> str:
         """Return `size` random bytes in hex."""
-        end = self._used + 2 * size
-        if end > len(self._block):
-            self._block, end = os.urandom(BLOCK_BYTES).hex(), 2 * size
-            self._used = 0
-        text = self._block[self._used : end]
-        self._used = end
-        return text
+        ready = self._ready.get(size)
+        if not ready:
+            block = os.urandom(BLOCK_IDS * size).hex()
+            ready = self._ready[size] = re.findall(f".{{{2 * size}}}", block)
+        return ready.pop()

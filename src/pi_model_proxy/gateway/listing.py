@@ -52,6 +52,11 @@ class Entry(msgspec.Struct, frozen=True):
         """Whether a request for it can be sent."""
         return self.offer.usable and self.served and not self.own
 
+    @property
+    def yields(self) -> bool:
+        """Whether its bare id means another model, if another has the same."""
+        return self.offer.is_discovered
+
     def client(self) -> ClientHalf:
         """Return the client half that speaks to it.
 

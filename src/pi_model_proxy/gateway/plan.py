@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pi_model_proxy.dialects.base import Outgoing, Peek, Relay, StreamDecoder
 from pi_model_proxy.dialects.estimate import UsageFiller, estimate_input_tokens
 from pi_model_proxy.dialects.sessions import session_of
-from pi_model_proxy.errors import GatewayError
+from pi_model_proxy.errors import GatewayError, UpstreamError
 from pi_model_proxy.gateway.caller import Call
 from pi_model_proxy.gateway.stopped import StoppedDecoder, Stopping
 from pi_model_proxy.gateway.way import Sending, Way
@@ -43,6 +43,10 @@ class Plan:
         if self.relay is not None:
             return self.relay.encode_request(self.call.body, sending.target, self.call.headers, self.peek)
         return self.way.client.encode_request(self.decoded(), sending.target)
+
+    def mend(self, body: bytes, error: UpstreamError) -> bytes | None:
+        """Return a body that may be accepted where `body` met `error`, or None."""
+        return self.way.client.mend(body, error)
 
     def decoded(self) -> Request:
         """Return the caller's request in the hub's words; decoded once.

@@ -17,8 +17,15 @@ _LOOKS_SECRET: Final = re.compile(
     r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}"
     r"|\b(?:sk|pk|rk|xai|gsk|hf|ghp|gho|ghu|ghs|github_pat|AIza)[-_A-Za-z0-9]{12,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?"
+    r"|\bya29\.[A-Za-z0-9._-]{12,}"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|(?i:\bx-amz-security-token\s*[:=]\s*)[A-Za-z0-9+/=%_-]{16,}"
+    r"|(?i:\bsignature\s*[:=]\s*)[0-9a-f]{64}\b"
 )
-"""Keys that are not ours to know but have a well-known look (a provider may echo part of one)."""
+"""Keys that are not ours to know but have a well-known look (a provider may echo part of one).
+
+Amazon's errors say the whole canonical request again, with the session's token in it; `ya29.` begins Google's tokens.
+"""
 
 
 _MAX_ID_CHARS: Final = 80
@@ -33,6 +40,9 @@ _KEY_BEGINNINGS: Final = (
     "gh",
     "AIza",
     "eyJ",
+    "ya29.",
+    "AKIA",
+    "ASIA",
     "Bearer",
     "bearer",
 )

@@ -17,9 +17,10 @@ from pi_model_proxy.gateway.headers import HOP_HEADER, join_betas
 from pi_model_proxy.gateway.listing import Entry, Listing
 from pi_model_proxy.gateway.settings import AnswerSettings
 from pi_model_proxy.hub import Target
-from pi_model_proxy.providers import wants_traits
+from pi_model_proxy.providers import url_below, wants_traits
 from pi_model_proxy.sources import Lease
 from pi_model_proxy.transport import Deadlines, UpstreamHead
+from pi_model_proxy.wire import SharedHeaders
 
 __all__ = ["Sending", "Way", "Ways"]
 
@@ -55,7 +56,7 @@ class Sending:
         if head is None:
             if len(self._heads) >= MAX_HEADS:
                 self._heads.clear()
-            url = self.lease.base_url + outgoing.path
+            url = url_below(self.lease.base_url, outgoing.path)
             head = self._heads[key] = UpstreamHead("POST", url, self._headers(outgoing, caller_hop, traits))
         return head
 
@@ -81,8 +82,8 @@ class Way:
     """From one dialect, under one name, to one model."""
 
     __slots__ = (
-        "_hop", "_sending", "client", "dialect", "entry", "provider", "ref", "relay", "server", "stream_headers",
-        "target",
+        "_hop", "_sending", "client", "dialect", "entry", "is_forgetful", "price", "provider", "ref", "relay",
+        "server", "stream_headers", "target",
     )  # fmt: skip
 
     def __init__(self, dialect: Dialect, entry: Entry, target: Target, hop: str) -> None:
@@ -98,11 +99,16 @@ class Way:
         self.relay: Relay | None = dialect.relay if self.client.dialect == dialect.server.dialect else None
         """What passes bytes on, when both sides speak the same dialect."""
         self.target = target
-        self.stream_headers = {
-            "content-type": dialect.stream_type,
-            "cache-control": "no-cache",
-            "x-accel-buffering": "no",
-        }
+        self.is_forgetful = target.reasoning and not dialect.carries_tokens
+        """Whether what the model thinks may not come back with the caller's next request."""
+        self.price = entry.offer.model.cost
+        self.stream_headers = SharedHeaders(
+            {
+                "content-type": dialect.stream_type,
+                "cache-control": "no-cache",
+                "x-accel-buffering": "no",
+            }
+        )
         self._hop = hop
         self._sending: Sending | None = None
 
@@ -131,7 +137,10 @@ class Ways:
         """Longest duration of any answer; 0 = no limit."""
         self.whole_s = min(timeout_s, total_s) if total_s else timeout_s
         """Longest duration of an answer that is not streamed."""
-        self.deadlines = Deadlines(connect_s=settings.connect_timeout_ms / 1000, headers_s=self.whole_s)
+        connect_s = settings.connect_timeout_ms / 1000
+        self.deadlines = Deadlines(connect_s=connect_s, headers_s=self.whole_s)
+        self.within_limit = Deadlines(connect_s=connect_s, headers_s=None)
+        """For an answer whose whole course has a limit of its own."""
 
     def find(self, dialect: str, name: str | None, *, strict: bool, note: Callable[[Entry], None]) -> Way:
         """Return the way that a caller of `dialect` means by `name`; `note` hears of the model before it is refused.

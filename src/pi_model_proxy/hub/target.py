@@ -22,6 +22,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What this account calls the model (Azure); empty: its id."""
     api_version: str = ""
     """The API version this account asks for (Azure); empty: the kind's own."""
+    region: str = ""
+    """Where this account's requests are answered (Bedrock); some regions take less."""
+    forces_cache_marks: bool = False
+    """The user says that the model takes cache marks, whatever its id tells (Bedrock)."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,8 @@
 """What was used and what it cost: the recorder seam and the JSONL log behind it."""
 
-from pi_model_proxy.ledger.entry import Attempt, Entry, Recorder
+from pi_model_proxy.ledger.entry import Attempt, Entry, Recorder, moment_text
 from pi_model_proxy.ledger.handover import HandOver
 from pi_model_proxy.ledger.jsonl import JsonlLog
-from pi_model_proxy.ledger.line import log_line
 from pi_model_proxy.ledger.logfile import LineSink, LogFile, LogSettings
 
 __all__ = [
@@ -15,5 +14,5 @@ __all__ = [
     "LogFile",
     "LogSettings",
     "Recorder",
-    "log_line",
+    "moment_text",
 ]

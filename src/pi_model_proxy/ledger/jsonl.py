@@ -7,11 +7,14 @@ import time
 from collections import deque
 from typing import Final
 
+import msgspec
+
 from pi_model_proxy.ledger.entry import Attempt, Entry
-from pi_model_proxy.ledger.line import log_line
 from pi_model_proxy.ledger.logfile import LineSink
 
 __all__ = ["JsonlLog"]
+
+_encode: Final = msgspec.json.Encoder().encode
 
 QUEUE_LINES: Final = 10_000
 """Lines that may wait for a slow disk; further ones are counted and left out, never waited for."""
@@ -46,7 +49,7 @@ class JsonlLog:
         if len(self._waiting) >= QUEUE_LINES:
             self.lost += 1
             return
-        self._waiting.append(log_line(entry))
+        self._waiting.append(_encode(entry) + b"\n")
         if self._stopping and self._thread is None:
             # Closed already: the last words of an answer that ended with the process.
             self._write_waiting()

@@ -23,7 +23,7 @@ import msgspec
 from pi_model_proxy import __version__
 from pi_model_proxy.errors import CredentialError
 from pi_model_proxy.hub import Identity
-from pi_model_proxy.providers.row import AuthStyle, Login, Provider
+from pi_model_proxy.providers.row import KIND_OWNED_HEADERS, AuthStyle, Login, Provider
 from pi_model_proxy.providers.table import ANTHROPIC_LOGIN, provider_row
 
 __all__ = ["HeaderSettings", "Presented", "auth_headers", "login_identity", "merge_headers"]
@@ -82,10 +82,10 @@ def auth_headers(
         layers.append(login.headers)
     if presented.secret:
         layers += (_key_headers(row, kind, presented, login=login), dict.fromkeys(row.removed_headers))
-    layers.append(settings.provider)
+    layers.append(_allowed(kind, settings.provider))
     if settings.auth_header:
         layers.append(_bearer(_key_for_auth_header(row, kind, presented)))
-    layers += (settings.catalog, settings.model)
+    layers += (_allowed(kind, settings.catalog), _allowed(kind, settings.model))
     return merge_headers(layers)
 
 
@@ -109,6 +109,14 @@ def merge_headers(layers: Iterable[Headers]) -> dict[str, str]:
         for name, value in layer.items():
             merged[name.lower()] = value
     return {name: value for name, value in merged.items() if value is not None}
+
+
+def _allowed(kind: str, headers: Headers) -> Headers:
+    """Return the configured headers but for those that are the API kind's own business."""
+    owned = KIND_OWNED_HEADERS.get(kind)
+    if owned is None:
+        return headers
+    return {name: value for name, value in headers.items() if not name.lower().startswith(owned)}
 
 
 def _login_of(row: Provider, kind: str, presented: Presented) -> Login | None:

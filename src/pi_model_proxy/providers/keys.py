@@ -6,6 +6,7 @@ Source: pi-ai 1.5.2 `dist/auth/helpers.js`, `dist/providers/{anthropic,amazon-be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -59,6 +60,9 @@ def find_key(
     """
     if not row.takes_keys:
         return KeyMissing(variables=())
+    if key and row.no_key and re.fullmatch(row.no_key, key.strip()):
+        # Written where a key belongs, it counts as one until a request needs the real thing, as in pi.
+        return KeyFound()
     variable = "" if key else _first_set(row.key_variables, environment)
     secret = key or environment.get(variable, "")
     if not secret:

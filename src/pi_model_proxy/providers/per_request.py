@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pi_model_proxy.providers.table import provider_row
+
 __all__ = ["RequestTraits", "request_headers", "wants_traits"]
 
-COPILOT: Final = "github-copilot"
-OPENCODE: Final = frozenset({"opencode", "opencode-go"})
-OPENCODE_HOST: Final = "opencode.ai"
+SESSION_HEADERS_BY_HOST: Final = {"opencode.ai": "x-opencode-session"}
+"""Hosts that take a conversation's name from whatever provider leads to them."""
 
 
 class RequestTraits(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,20 +30,25 @@ class RequestTraits(msgspec.Struct, frozen=True, kw_only=True):
 
 def wants_traits(provider: str, base_url: str) -> bool:
     """Tell whether any header depends on the request: finding out what it holds costs decoding it."""
-    return provider == COPILOT or provider in OPENCODE or _host_of(base_url) == OPENCODE_HOST
+    return provider_row(provider).wants_initiator or bool(_session_header(provider, base_url))
 
 
 def request_headers(provider: str, base_url: str, traits: RequestTraits) -> dict[str, str]:
     """Return the headers for one request, names in lower case; configured headers of the same name win."""
     headers: dict[str, str] = {}
-    if provider == COPILOT:
+    if provider_row(provider).wants_initiator:
         headers["x-initiator"] = "user" if traits.ends_with_user else "agent"
         headers["openai-intent"] = "conversation-edits"
         if traits.has_images:
             headers["copilot-vision-request"] = "true"
-    if traits.session and (provider in OPENCODE or _host_of(base_url) == OPENCODE_HOST):
-        headers["x-opencode-session"] = traits.session
+    name = _session_header(provider, base_url)
+    if traits.session and name:
+        headers[name] = traits.session
     return headers
+
+
+def _session_header(provider: str, base_url: str) -> str:
+    return provider_row(provider).session_header or SESSION_HEADERS_BY_HOST.get(_host_of(base_url), "")
 
 
 def _host_of(base_url: str) -> str:

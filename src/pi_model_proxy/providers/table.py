@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pi_model_proxy.hub import Identity
-from pi_model_proxy.providers.row import AuthStyle, Login, Provider
+from pi_model_proxy.providers.row import Address, AuthStyle, Lists, Login, Means, Provider
 
 __all__ = ["ANTHROPIC_LOGIN", "PROVIDERS", "provider_row"]
 
@@ -21,9 +21,11 @@ CLAUDE_CODE_VERSION: Final = "2.1.322"
 ANTHROPIC_LOGIN: Final = Login(
     name="Anthropic (Claude Pro/Max)",
     note=(
-        "Anthropic bills use through other tools than its own as extra usage, per token, not against the limits of "
-        "your Claude plan; manage it at https://claude.ai/settings/usage."
+        "Anthropic means this login for its own applications, and bills use through other tools as extra usage, per "
+        "token, not against the limits of your Claude plan; manage it at https://claude.ai/settings/usage."
     ),
+    source="https://code.claude.com/docs/en/legal-and-compliance",
+    as_of="2026-11-22",
     kind="anthropic-messages",
     auth=AuthStyle.BEARER,
     headers={
@@ -45,11 +47,19 @@ ANTHROPIC_LOGIN: Final = Login(
 
 CHATGPT_LOGIN: Final = Login(
     name="OpenAI (ChatGPT subscription)",
-    note="OpenAI counts use through this login against your ChatGPT plan's usage limits, and its terms apply to it.",
+    note="OpenAI offers this login to other tools, and counts what they use against your ChatGPT plan's usage limits.",
+    source="https://developers.openai.com/siwc/ui-ux-guidelines",
+    as_of="2026-11-22",
     kind="openai-responses",
     identity=Identity(
         omitted_fields=frozenset(
-            {"max_output_tokens", "temperature", "prompt_cache_retention", "prompt_cache_options"}
+            {
+                "max_output_tokens",
+                "temperature",
+                "prompt_cache_retention",
+                "prompt_cache_options",
+                "configuration_update",
+            }
         )
     ),
     key_prefix="sk-",
@@ -58,7 +68,12 @@ CHATGPT_LOGIN: Final = Login(
 
 CODEX_LOGIN: Final = Login(
     name="OpenAI (ChatGPT Plus/Pro)",
-    note="OpenAI counts use through this login against your ChatGPT plan's Codex limits, and its terms apply to it.",
+    note=(
+        "OpenAI made this login for Codex, counts its use against your ChatGPT plan's Codex limits, and says nothing of "
+        "other tools that use it."
+    ),
+    source="pi-ai 1.5.2, dist/auth/oauth/openai-codex.js",
+    as_of="2026-11-22",
     kind="openai-codex-responses",
     headers={"openai-beta": "responses=experimental", "originator": "pi"},
     identity=Identity(omitted_fields=frozenset({"max_output_tokens"})),
@@ -66,15 +81,18 @@ CODEX_LOGIN: Final = Login(
 
 COPILOT_LOGIN: Final = Login(
     name="GitHub Copilot",
-    note="GitHub counts use through this login against your Copilot plan's allowance, and its terms apply to it.",
+    note="GitHub counts each request through this login against your Copilot plan's allowance; its terms apply to it.",
+    source="https://docs.github.com/en/copilot/concepts/billing/copilot-requests",
+    as_of="2026-11-22",
+    token_names_host=True,
 )
 
 _ROWS: Final = (
     Provider(
         id="amazon-bedrock",
         name="Amazon Bedrock",
+        key_variables=("AWS_BEARER_TOKEN_BEDROCK",),
         ambient=(
-            ("AWS_BEARER_TOKEN_BEDROCK",),
             ("AWS_PROFILE",),
             ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
             ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",),
@@ -82,6 +100,7 @@ _ROWS: Final = (
             ("AWS_WEB_IDENTITY_TOKEN_FILE",),
         ),
         scoped_variables=("AWS_PROFILE",),
+        means=Means.SIGV4,
     ),
     Provider(id="ant-ling", name="Ant Ling", key_variables=("ANT_LING_API_KEY",)),
     Provider(
@@ -92,9 +111,10 @@ _ROWS: Final = (
         ambient=(
             ("ANTHROPIC_FEDERATION_RULE_ID", "ANTHROPIC_ORGANIZATION_ID", "ANTHROPIC_IDENTITY_TOKEN_FILE"),
         ),
+        means=Means.FEDERATION,
         login=ANTHROPIC_LOGIN,
     ),
-    Provider(id="azure", name="Azure", key_variables=("AZURE_OPENAI_API_KEY",)),
+    Provider(id="azure", name="Azure", key_variables=("AZURE_OPENAI_API_KEY",), address=Address.AZURE),
     Provider(id="baseten", name="Baseten", key_variables=("BASETEN_API_KEY",)),
     Provider(id="cerebras", name="Cerebras", key_variables=("CEREBRAS_API_KEY",)),
     Provider(
@@ -119,6 +139,7 @@ _ROWS: Final = (
         key_variables=("COPILOT_GITHUB_TOKEN",),
         auth={"anthropic-messages": AuthStyle.BEARER},
         login=COPILOT_LOGIN,
+        wants_initiator=True,
     ),
     Provider(id="google", name="Google", key_variables=("GEMINI_API_KEY",)),
     Provider(
@@ -134,6 +155,8 @@ _ROWS: Final = (
             "~/.config/gcloud/application_default_credentials.json",
         ),
         scoped_variables=("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
+        means=Means.GOOGLE,
+        no_key=r"gcp-vertex-credentials|<[^>]+>",
     ),
     Provider(id="groq", name="Groq", key_variables=("GROQ_API_KEY",)),
     Provider(id="huggingface", name="Hugging Face", key_variables=("HF_TOKEN",)),
@@ -143,7 +166,12 @@ _ROWS: Final = (
         key_variables=("KIMI_API_KEY",),
         login=Login(
             name="Kimi Code (subscription)",
-            note="Moonshot counts use through this login against your Kimi plan, and its terms apply to it.",
+            note=(
+                "Moonshot means the Kimi Code plan for coding tools, other makers' too, for your own work: no reselling, "
+                "no disguise; use counts against the plan."
+            ),
+            source="https://www.kimi.com/code/docs/en/kimi-code/community-guidelines.html",
+            as_of="2026-11-22",
         ),
     ),
     Provider(
@@ -152,7 +180,9 @@ _ROWS: Final = (
         key_variables=("META_API_KEY",),
         login=Login(
             name="Meta (Muse subscription)",
-            note="Meta counts use through this login against your Muse plan, and its terms apply to it.",
+            note="Meta counts use through this login against your Muse plan, and says nothing of other tools.",
+            source="pi-ai 1.5.2, dist/auth/oauth/meta.js",
+            as_of="2026-11-22",
         ),
     ),
     Provider(id="minimax", name="MiniMax", key_variables=("MINIMAX_API_KEY",)),
@@ -163,12 +193,23 @@ _ROWS: Final = (
     Provider(id="nvidia", name="NVIDIA", key_variables=("NVIDIA_API_KEY",)),
     Provider(id="openai", name="OpenAI", key_variables=("OPENAI_API_KEY",), login=CHATGPT_LOGIN),
     Provider(id="openai-codex", name="OpenAI Codex", login=CODEX_LOGIN, takes_keys=False),
-    Provider(id="opencode", name="OpenCode Zen", key_variables=("OPENCODE_API_KEY",)),
-    Provider(id="opencode-go", name="OpenCode Go", key_variables=("OPENCODE_API_KEY",)),
+    Provider(
+        id="opencode",
+        name="OpenCode Zen",
+        key_variables=("OPENCODE_API_KEY",),
+        session_header="x-opencode-session",
+    ),
+    Provider(
+        id="opencode-go",
+        name="OpenCode Go",
+        key_variables=("OPENCODE_API_KEY",),
+        session_header="x-opencode-session",
+    ),
     Provider(
         id="openrouter",
         name="OpenRouter",
         key_variables=("OPENROUTER_API_KEY",),
+        lists=Lists.OPENROUTER,
         login=Login(name="OpenRouter OAuth", is_subscription=False),
     ),
     Provider(id="qwen-token-plan", name="Qwen Token Plan", key_variables=("QWEN_TOKEN_PLAN_API_KEY",)),
@@ -189,6 +230,7 @@ _ROWS: Final = (
         id="radius",
         name="Radius",
         key_variables=("RADIUS_API_KEY",),
+        lists=Lists.RADIUS,
         login=Login(name="Radius", is_subscription=False),
     ),
     Provider(id="together", name="Together", key_variables=("TOGETHER_API_KEY",)),
@@ -200,7 +242,9 @@ _ROWS: Final = (
         key_variables=("XAI_API_KEY",),
         login=Login(
             name="xAI (Grok/X subscription)",
-            note="xAI counts use through this login against your SuperGrok or X plan, and its terms apply to it.",
+            note="xAI counts use through this login against your SuperGrok or X plan, and says nothing of other tools.",
+            source="pi-ai 1.5.2, dist/auth/oauth/xai.js",
+            as_of="2026-11-22",
         ),
     ),
     Provider(id="xiaomi", name="Xiaomi", key_variables=("XIAOMI_API_KEY",)),
@@ -229,4 +273,4 @@ PROVIDERS: Final[Mapping[str, Provider]] = {row.id: row for row in _ROWS}
 
 def provider_row(provider: str) -> Provider:
     """Return the row of `provider`; one from models.json or an extension gets a row without peculiarities."""
-    return PROVIDERS.get(provider) or Provider(id=provider, name=provider)
+    return PROVIDERS.get(provider) or Provider(id=provider, name=provider, lists=Lists.NONE)

@@ -35,6 +35,11 @@ class Named(Protocol):
         """Whether it can be served right now."""
         ...
 
+    @property
+    def yields(self) -> bool:
+        """Whether its bare id means another entry, if another has the same."""
+        ...
+
 
 N = TypeVar("N", bound=Named)
 
@@ -88,6 +93,7 @@ class Directory(Generic[N]):
             return entry
         candidates = self._by_bare.get(name, [])
         usable = [candidate for candidate in candidates if candidate.usable]
+        usable = [candidate for candidate in usable if not candidate.yields] or usable
         if len(usable) > 1:
             several = ", ".join(sorted(candidate.ref for candidate in usable)[:_LISTED_NAMES])
             raise BadRequest(

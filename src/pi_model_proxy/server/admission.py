@@ -18,6 +18,7 @@ from pi_model_proxy.server.door import (
     with_google_key,
 )
 from pi_model_proxy.server.line import Head
+from pi_model_proxy.wire import SharedHeaders
 
 if TYPE_CHECKING:
     from pi_model_proxy.server.routes import Handler, Route
@@ -29,6 +30,8 @@ EXPOSED_HEADERS: Final = (
     "x-request-id, request-id, retry-after, x-should-retry, x-pi-model-proxy-dropped, x-pi-model-proxy-error, "
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens"
 )
+_PROBES: Final = frozenset({"/health", "/livez", "/readyz", "/"})
+MAX_COMPLETED: Final = 16
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _PRODUCT: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,60}(?:/[A-Za-z0-9!#$%&'*+.^_`|~-]{1,30})?")
 _NO_CORS: Final[Mapping[str, str]] = {"vary": "origin"}
@@ -41,7 +44,7 @@ class Admission:
     """
 
     __slots__ = (
-        "_has_type", "client", "cors", "given_id", "handler", "is_strict", "path", "route", "settings",
+        "_has_type", "client", "completed", "cors", "given_id", "handler", "is_quiet", "is_strict", "path", "route", "settings",
     )  # fmt: skip
 
     def __init__(self, head: Head, settings: Settings, route: Route | None) -> None:
@@ -55,9 +58,13 @@ class Admission:
         self.client = _client(headers)
         """The caller's product, such as `curl/8.5`; empty when it does not say."""
         self.path = head.path[:300]
+        self.is_quiet = self.path in _PROBES or head.method == "OPTIONS"
+        """What goes well is not logged: probes would fill the log with themselves."""
         self.is_strict = settings.strict or headers.get(STRICT_HEADER, "") in {"1", "true"}
         self.cors = _cors(headers.get("origin"), settings.allowed_origins)
         """Headers of every answer: what a page may read."""
+        self.completed: dict[int, tuple[SharedHeaders, SharedHeaders]] = {}
+        """Headers that many answers share, by their identity, and the same with `cors`."""
         self.handler: Handler | None = None
         """Set once the head has been let in; never for OPTIONS, which needs none."""
 
@@ -77,6 +84,8 @@ class Admission:
             headers = head.headers
             if self.route is not None and self.route.key_in_url:
                 headers = with_google_key(headers, head.query)
+            elif self.route is not None and self.route.takes_google_header:
+                headers = with_google_key(headers, "")
             require_key(headers, key)
         if self.route is None:
             raise NotFound(
@@ -90,11 +99,18 @@ class Admission:
             )
         self.handler = handler
 
+    def complete(self, headers: SharedHeaders) -> tuple[SharedHeaders, SharedHeaders]:
+        """Return `headers` and what they are together with `cors`, and remember it."""
+        if len(self.completed) >= MAX_COMPLETED:
+            self.completed.clear()
+        pair = self.completed[id(headers)] = headers, SharedHeaders({**headers, **self.cors})
+        return pair
+
     def require_json(self, headers: Mapping[str, str]) -> None:
         """Let in a body of the right type, by the headers of the head that this is the admission of.
 
         Raises:
-            UnsupportedMedia: it is not JSON.
+            UnsupportedMedia: it is not JSON, nor a form where the endpoint takes one.
             BadRequest: the caller would rather speak another protocol.
         """
         if self._has_type:
@@ -104,7 +120,7 @@ class Admission:
                 "Upgrade: only HTTP/1.1 is spoken here; send the request without it "
                 "(Java's HttpClient: version(HTTP_1_1))."
             )
-        check_type(headers.get("content-type"))
+        check_type(headers.get("content-type"), or_form=self.route is not None and self.route.takes_forms)
         self._has_type = True
 
 

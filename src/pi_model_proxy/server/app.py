@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pi_model_proxy.dialects.table import DIALECTS
@@ -16,16 +17,14 @@ from pi_model_proxy.gateway import Call
 from pi_model_proxy.server.admission import Admission
 from pi_model_proxy.server.exchange import CLIENT_LEFT, Exchange
 from pi_model_proxy.server.line import Head, Line
-from pi_model_proxy.server.models import is_anthropic
-from pi_model_proxy.server.routes import Handler, find_route
+from pi_model_proxy.server.models import is_anthropic, is_google
+from pi_model_proxy.server.routes import find_route
 from pi_model_proxy.server.state import ServerState
 from pi_model_proxy.sources import Problem
 
 __all__ = ["App"]
 
 ERROR_HEADER: Final = "x-pi-model-proxy-error"
-_QUIET: Final = frozenset({"/health", "/livez", "/readyz", "/"})
-"""Probes are not logged: they would fill the log with themselves."""
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9_, -]{1,2000}")
 _FIRST_ERROR: Final = 400
 
@@ -39,7 +38,10 @@ class App:
     async def serve(self, line: Line) -> None:
         """Answer one request; cancelled when its caller leaves, or when the process will wait no longer."""
         state, head = self.state, line.head
-        admission = self._admission(head)
+        admission, settings = head.prepared, state.settings()
+        if type(admission) is not Admission or admission.settings is not settings:
+            # The caller's last head was another one, or the settings were.
+            admission = head.prepared = Admission(head, settings, find_route(head.path))
         exchange = Exchange(line, admission, state.gateway.ids)
         state.began()
         state.gateway.recorder.begin(exchange.entry)
@@ -49,7 +51,9 @@ class App:
             if admission.handler is None:
                 _preflight(exchange)
             elif head.method == "POST":
-                await self._post(exchange, admission, admission.handler)
+                self._admit(head, admission)
+                body = await line.body(settings.max_body_bytes)
+                await admission.handler(state, _call(exchange, body), exchange)
             else:
                 self._require_ready(admission)
                 await admission.handler(state, _call(exchange, b""), exchange)
@@ -65,20 +69,13 @@ class App:
             state.active -= 1
             self._settle(exchange)
 
-    def _admission(self, head: Head) -> Admission:
-        """Return what is known of this head; the caller's last one may have been the same."""
-        admission, settings = head.prepared, self.state.settings()
-        if type(admission) is not Admission or admission.settings is not settings:
-            admission = head.prepared = Admission(head, settings, find_route(head.path))
-        return admission
-
-    async def _post(self, exchange: Exchange, admission: Admission, handler: Handler) -> None:
-        settings = admission.settings
-        self._limit(settings.rate_limit)
+    def _admit(self, head: Head, admission: Admission) -> None:
+        """Let a POST in whose body may now be read."""
+        limit = admission.settings.rate_limit
+        if limit:
+            self._limit(limit)
         self._require_ready(admission)
-        admission.require_json(exchange.line.head.headers)
-        body = await exchange.line.body(settings.max_body_bytes)
-        await handler(self.state, _call(exchange, body), exchange)
+        admission.require_json(head.headers)
 
     def _limit(self, limit: int) -> None:
         wait_s = self.state.window.admit(limit, time.monotonic())
@@ -111,12 +108,13 @@ class App:
 
     def _settle(self, exchange: Exchange) -> None:
         entry, state = exchange.entry, self.state
-        entry.latency_ms = (time.monotonic() - exchange.arrived_s) * 1000
-        if entry.path in _QUIET or (entry.method == "OPTIONS" and entry.status < _FIRST_ERROR):
+        entry.latency_ms = round((time.monotonic() - exchange.arrived_s) * 1000, 1)
+        admission = exchange.admission
+        if admission.is_quiet and (entry.method != "OPTIONS" or entry.status < _FIRST_ERROR):
             return
         state.settled()
         state.gateway.recorder.settle(entry)
-        if exchange.admission.settings.log_level == "debug":
+        if admission.settings.log_level == "debug":
             what = f"{entry.status} in {entry.latency_ms:.1f} ms"
             state.tell(
                 Problem(
@@ -130,7 +128,7 @@ class App:
         """Tell the caller in its own dialect, if that is still possible."""
         entry, line = exchange.entry, exchange.line
         self.state.gateway.note_error(entry, error)
-        error.message = entry.error
+        error.message = entry.error or ""
         if line.left or line.started:
             entry.status = entry.status or CLIENT_LEFT
             if line.left:
@@ -180,13 +178,18 @@ def _preflight(exchange: Exchange) -> None:
 
 def _dialect_for(exchange: Exchange) -> str:
     route = exchange.admission.route
-    if route is not None and route.dialect:
-        dialect = route.dialect
-    else:
-        dialect = "anthropic_messages" if is_anthropic(exchange.line.head.headers) else "openai_chat"
+    dialect = route.dialect if route is not None else ""
+    dialect = dialect or _spoken(exchange.line.head.headers)
     if dialect == "anthropic_messages":
         exchange.extra["request-id"] = exchange.request_id
     return dialect
+
+
+def _spoken(headers: Mapping[str, str]) -> str:
+    """Return the dialect that a caller's headers tell, where the path is everyone's."""
+    if is_anthropic(headers):
+        return "anthropic_messages"
+    return "google_gemini" if is_google(headers) else "openai_chat"
 
 
 def bug(error: Exception) -> GatewayError:

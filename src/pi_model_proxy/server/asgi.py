@@ -100,13 +100,15 @@ class _AsgiLine:
         self._body_ended = not message.get("more_body", False)
         return bytes(message.get("body", b""))
 
-    def start(self, status: int, headers: Mapping[str, str]) -> None:
+    def start(self, status: int, headers: Mapping[str, str], request_id: str = "") -> None:
         """See `Line.start`."""
         self.started = True
-        closes = {"connection": "close"} if self._closes else {}
+        more = {"x-request-id": request_id} if request_id else {}
+        if self._closes:
+            more["connection"] = "close"
         lines = [
             (name.encode("latin-1"), value.encode("latin-1", "replace"))
-            for name, value in {**headers, **closes}.items()
+            for name, value in {**headers, **more}.items()
         ]
         self._unsent.append({"type": "http.response.start", "status": status, "headers": lines})
 
@@ -116,14 +118,18 @@ class _AsgiLine:
         self.congested = True
         self._unsent.append({"type": "http.response.body", "body": data, "more_body": not last})
 
-    def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str], request_id: str = "") -> None:
         """See `Line.answer`."""
-        self.start(status, {**headers, "content-length": str(len(body))})
+        self.start(status, {**headers, "content-length": str(len(body))}, request_id)
         if self._is_refused:
             # The outer server closes at the end of the answer, and would do so into the caller's face.
             self.write(body)
             body = b""
         self.write(body, last=True)
+
+    def abandon(self) -> None:
+        """See `Line.abandon`; the outer server closes on an answer that it is not told the end of."""
+        self.finished = True
 
     async def drain(self) -> None:
         """See `Line.drain`."""

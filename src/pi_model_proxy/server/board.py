@@ -33,7 +33,16 @@ class Board:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self.index = 0
-        self._memory = mmap.mmap(-1, _COUNTERS.size * workers)
+        self._memory = mmap.mmap(-1, _COUNTERS.size * workers + 1)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody listens any more who cannot answer for models yet; see `Crew.listens_unready`."""
+        return self._memory[-1] != 0
+
+    def open(self) -> None:
+        """Say that from now on whoever listens can answer."""
+        self._memory[-1] = 1
 
     def note(self, answered: int, active: int) -> None:
         """Say what this worker has done and does."""

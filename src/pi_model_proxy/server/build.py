@@ -17,13 +17,23 @@ from pi_model_proxy.config import (
     read_environment,
     sentence,
 )
-from pi_model_proxy.gateway import Gateway
+from pi_model_proxy.gateway import Gateway, Memory, Vault
 from pi_model_proxy.ledger import JsonlLog, LogFile, LogSettings
 from pi_model_proxy.server.app import App
 from pi_model_proxy.server.asgi import Receive, Scope, Send, serve_scope
 from pi_model_proxy.server.crew import Crew
 from pi_model_proxy.server.state import ServerState
-from pi_model_proxy.sources import ModelSource, PiFiles, Problem
+from pi_model_proxy.sources import (
+    CatalogFetcher,
+    LocalServers,
+    LocalSettings,
+    ModelSource,
+    PiFiles,
+    PiSide,
+    Problem,
+    fetch_with,
+)
+from pi_model_proxy.storage import Database, ResponseStore, StoreLimits, ThoughtStore
 from pi_model_proxy.transport.http1 import Http1Transport
 
 __all__ = ["House", "MoreSources", "MountedApp", "create_app", "open_log_file"]
@@ -68,16 +78,50 @@ class House:
         self.pi_files = PiFiles(pi_files_settings(self._settings(), self._environment), post=transport.post)
         self._stack.push_async_callback(self.pi_files.close)
         await self.pi_files.start()
+        local = LocalServers(
+            LocalSettings(
+                environment=self._environment,
+                discovers=lambda: self._settings().discover_local,
+                own_port=settings.port,
+            ),
+            post=transport.post,
+            pi=lambda: self.pi_files.snapshot,
+            stored=self.pi_files.stored_key,
+        )
+        self._stack.push_async_callback(local.close)
+        await local.start()
+        offline = "PI_OFFLINE" in self._environment
+        lists = CatalogFetcher(
+            fetch_with(transport),
+            PiSide(
+                snapshot=lambda: self.pi_files.snapshot,
+                lease=self.pi_files.lease,
+                take=self.pi_files.take_lists,
+            ),
+            wanted=lambda: not offline and self._settings().refresh_catalog,
+        )
+        self._stack.push_async_callback(lists.close)
+        await lists.start()
         more = await self._more_sources(self._stack) if self._more_sources else ()
         gateway = Gateway(
             settings=self._current,
-            sources=(self.pi_files, *more),
+            sources=(self.pi_files, *more, local),
             transport=transport,
             recorder=recorder,
             instance=crew.instance if crew is not None else None,
         )
         self._last = settings
         state = ServerState(gateway, self._current, tell=self._complain)
+        database = open_database(self._settings, self._complain)
+        self._stack.callback(database.close)
+
+        def limits() -> StoreLimits:
+            return store_limits(self._settings())
+
+        state.memory = Memory(
+            gateway, ResponseStore(database, limits), lambda: self._settings().max_body_bytes
+        )
+        gateway.vault = Vault(ThoughtStore(database, limits), lambda: self._settings().keep_thinking)
         if crew is not None:
             state.board, state.window = crew.board, crew.window
         return App(state)
@@ -106,6 +150,24 @@ def open_log_file(settings: Callable[[], Settings], complain: Callable[[Problem]
         complain(Problem(where=str(settings().log_path), what=text, fix="see logPath", severity="warning"))
 
     return LogFile(where, complain_of_it)
+
+
+def open_database(settings: Callable[[], Settings], complain: Callable[[Problem], None]) -> Database:
+    """Return the database, wherever the settings of the moment say that it is; nothing is opened yet."""
+
+    def complain_of_it(text: str) -> None:
+        complain(Problem(where=str(settings().db_path), what=text, fix="see dbPath", severity="warning"))
+
+    return Database(lambda: settings().db_path, complain_of_it)
+
+
+def store_limits(settings: Settings) -> StoreLimits:
+    """Return how much may be kept."""
+    return StoreLimits(
+        max_responses=settings.store_max_responses,
+        max_bytes=settings.store_max_bytes,
+        max_age_s=settings.store_max_age_hours * 3600,
+    )
 
 
 class MountedApp:

@@ -40,8 +40,8 @@ class Crew(msgspec.Struct, frozen=True, kw_only=True):
     def listens_unready(self) -> bool:
         """Whether it takes connections before it can answer for models.
 
-        One does, so that `/health` answers from the first moment. Were it more than one, a caller that had heard
-        "ready" from one of them could be told "not ready" by another.
+        One does, so that `/health` answers from the first moment. The others wait until it is ready too: a caller that
+        had heard "ready" from one worker could be told "not ready" by another.
         """
         return self.is_spokesman and self.is_first
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final, Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from pi_model_proxy.errors import BadRequest, Forbidden, NotAuthenticated, UnsupportedMedia
+from pi_model_proxy.server.query import read_query
 
 __all__ = [
     "OPEN_PATHS",
@@ -122,15 +123,20 @@ def check_origin(headers: Mapping[str, str], allowed: Collection[str]) -> None:
         raise Forbidden("Sec-Fetch-Site: cross-site requests need an Origin that allowedOrigins lists.")
 
 
-def check_type(content_type: str | None) -> None:
+def check_type(content_type: str | None, *, or_form: bool = False) -> None:
     """Let in JSON bodies only: what a page can post without a preflight is not JSON.
+
+    With `or_form` also forms with files, which a page can post: there `check_origin` alone keeps foreign pages out.
 
     Raises:
         UnsupportedMedia: the content type is missing or another one.
     """
     media = (content_type or "").partition(";")[0].strip().lower()
+    if or_form and media == "multipart/form-data":
+        return
     if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
-        raise UnsupportedMedia("Content-Type: send application/json.")
+        wanted = "multipart/form-data or application/json" if or_form else "application/json"
+        raise UnsupportedMedia(f"Content-Type: send {wanted}.")
 
 
 def authenticated(headers: Mapping[str, str], key: str | None) -> bool:
@@ -157,10 +163,14 @@ def require_key(headers: Mapping[str, str], key: str | None) -> None:
 
 
 def with_google_key(headers: Mapping[str, str], query: str) -> Mapping[str, str]:
-    """Return `headers` with the key where `require_key` looks for it: Google's clients send it elsewhere."""
+    """Return `headers` with the key where `require_key` looks for it: Google's clients send it elsewhere.
+
+    Raises:
+        BadRequest: the query cannot be read.
+    """
     if "x-goog-api-key" in headers:
         return {**headers, "x-api-key": headers["x-goog-api-key"]}
     if headers.get("authorization") or headers.get("x-api-key"):
         return headers
-    given = parse_qs(query, max_num_fields=20).get("key", [])
+    given = read_query(query).get("key", [])
     return {**headers, "x-api-key": given[0]} if given else headers

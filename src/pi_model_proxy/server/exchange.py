@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from pi_model_proxy.gateway import IdSource
-from pi_model_proxy.ledger import Entry
+from pi_model_proxy.ledger import Entry, moment_text
 from pi_model_proxy.server.admission import Admission
 from pi_model_proxy.server.line import Line
+from pi_model_proxy.wire import SharedHeaders
 
 __all__ = ["CLIENT_LEFT", "Exchange"]
 
@@ -33,16 +34,16 @@ class Exchange:
         """Further headers of whatever answer comes, set by whoever knows them."""
         self.entry = Entry(
             request_id=self.request_id,
-            timestamp=time.time(),
+            timestamp=moment_text(time.time()),
             method=line.head.method[:20],
             path=admission.path,
-            client=admission.client,
+            client=admission.client or None,
         )
 
     def start(self, status: int, headers: Mapping[str, str]) -> None:
         """See `Caller.start`."""
         self.entry.status = status
-        self.line.start(status, self._complete(headers))
+        self.line.start(status, self._complete(headers), self.request_id)
 
     def write(self, data: bytes, *, last: bool = False) -> None:
         """See `Caller.write`."""
@@ -53,10 +54,20 @@ class Exchange:
     def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         """See `Caller.answer`."""
         self.entry.status = status
-        self.line.answer(status, body, self._complete(headers))
+        self.line.answer(status, body, self._complete(headers), self.request_id)
 
-    def _complete(self, headers: Mapping[str, str]) -> dict[str, str]:
-        return {**headers, "x-request-id": self.request_id, **self.extra, **self.admission.cors}
+    def _complete(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        admission = self.admission
+        if self.extra or type(headers) is not SharedHeaders:
+            return {**headers, **self.extra, **admission.cors}
+        completed = admission.completed.get(id(headers))
+        if completed is None or completed[0] is not headers:
+            completed = admission.complete(headers)
+        return completed[1]
+
+    def abandon(self) -> None:
+        """Break off an answer that has begun; see `Line.abandon`."""
+        self.line.abandon()
 
     async def drain(self) -> None:
         """See `Caller.drain`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qs
 
 from pi_model_proxy.catalog import Model
 from pi_model_proxy.dialects.google_gemini import ListedModel, encode_model, encode_models
 from pi_model_proxy.errors import BadRequest
 from pi_model_proxy.gateway import Gateway
 from pi_model_proxy.server.models import named_models
+from pi_model_proxy.server.query import read_query
 
 __all__ = ["list_gemini_models", "one_gemini_model"]
 
@@ -24,7 +24,7 @@ def list_gemini_models(gateway: Gateway, query: str, aliases: Mapping[str, str])
     Raises:
         BadRequest: `pageSize` or `pageToken` cannot be meant.
     """
-    fields = parse_qs(query, max_num_fields=20)
+    fields = read_query(query)
     size = min(_number(fields, "pageSize", DEFAULT_PAGE) or DEFAULT_PAGE, MAX_PAGE)
     start = _number(fields, "pageToken", 0)
     models = [_listed(model, name) for name, model in named_models(gateway, aliases)]

@@ -51,16 +51,23 @@ class Line(Protocol):
         """
         ...
 
-    def start(self, status: int, headers: Mapping[str, str]) -> None:
-        """Send status and headers; `connection: close` among them ends the connection after this answer."""
+    def start(self, status: int, headers: Mapping[str, str], request_id: str = "") -> None:
+        """Send status and headers, and `x-request-id`, when it is given, a token.
+
+        `connection: close` among the headers ends the connection after this answer.
+        """
         ...
 
     def write(self, data: bytes, *, last: bool = False) -> None:
         """Send body bytes."""
         ...
 
-    def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send a whole answer at once; `content-length` is added here."""
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str], request_id: str = "") -> None:
+        """Send a whole answer at once; `content-length` is added here. See `start`."""
+        ...
+
+    def abandon(self) -> None:
+        """Break off an answer that has begun and cannot be completed, so that nobody takes it for whole."""
         ...
 
     async def drain(self) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 from pi_model_proxy.catalog import Model
 from pi_model_proxy.errors import BadRequest, UnknownModel
 from pi_model_proxy.gateway import Gateway, ListingEntry
+from pi_model_proxy.server.query import read_query
 from pi_model_proxy.wire import ascii_json
 
-__all__ = ["is_anthropic", "list_models", "named_models", "one_model"]
+__all__ = ["is_anthropic", "is_google", "list_models", "named_models", "one_model"]
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 1000
@@ -23,6 +23,11 @@ CREATED: Final = 1_700_000_000
 def is_anthropic(headers: Mapping[str, str]) -> bool:
     """Tell whether the caller speaks Anthropic's dialect (it always sends its version)."""
     return "anthropic-version" in headers
+
+
+def is_google(headers: Mapping[str, str]) -> bool:
+    """Tell whether the caller speaks Gemini's dialect (its clients always send their key so), and no other."""
+    return "x-goog-api-key" in headers and not is_anthropic(headers)
 
 
 def list_models(
@@ -99,7 +104,7 @@ def _item(model: Model, public_id: str) -> dict[str, Any]:
 
 def _page(items: Sequence[dict[str, Any]], query: str) -> tuple[list[dict[str, Any]], bool]:
     """Return one page of the list and whether there is more (Anthropic's cursors)."""
-    fields = parse_qs(query, max_num_fields=20)
+    fields = read_query(query)
     try:
         limit = int(fields.get("limit", [str(DEFAULT_LIMIT)])[0])
     except ValueError:

@@ -34,6 +34,7 @@ MOST_DESCRIPTORS: Final = 65_536
 DESCRIPTORS_KEPT: Final = 32
 """Descriptors that are not for callers: listener, log, files being read, commands."""
 EXIT_NOW: Final = 130
+OPENING_POLL_S: Final = 0.01
 GC_THRESHOLD: Final = 20_000
 """Young objects before a collection: a request makes a few hundred, nearly all die with it."""
 
@@ -74,6 +75,8 @@ class Server:
             connections = self._connections(app)
             if self._crew is not None and not self._crew.listens_unready:
                 await self._house.pi_files.ready()
+                while not (self._crew.board.is_open or self._stop.is_set()):  # noqa: ASYNC110 - another process opens
+                    await asyncio.sleep(OPENING_POLL_S)
             server = await loop.create_server(connections, sock=self._sock, backlog=BACKLOG)
             keeper = loop.create_task(self._keep(app, announce, complain))
             try:
@@ -117,6 +120,8 @@ class Server:
     ) -> None:
         """Announce once everything has been read, then follow the configuration file."""
         await self._house.pi_files.ready()
+        if self._crew is not None:
+            self._crew.board.open()
         settings = self._watcher.current
         host, port = self._sock.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host

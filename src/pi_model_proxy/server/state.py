@@ -8,7 +8,7 @@ from typing import Any
 
 from pi_model_proxy import __version__
 from pi_model_proxy.config import Settings
-from pi_model_proxy.gateway import Gateway
+from pi_model_proxy.gateway import Gateway, Memory
 from pi_model_proxy.limits import SlidingWindow
 from pi_model_proxy.server.board import Board, SharedWindow
 from pi_model_proxy.sources import Problem
@@ -27,10 +27,13 @@ class ServerState:
         """Says something on the console."""
         self.settings = settings
         self.window: SlidingWindow | SharedWindow = SlidingWindow()
+        self.memory: Memory | None = None
+        """Keeps responses; None where nothing is kept."""
         self.board: Board | None = None
         """What other workers do; None when this process is the only one."""
         self.started_s = time.monotonic()
         self.draining = False
+        self._is_loaded = False
         self.active = 0
         """Requests being answered right now."""
         self.answered = 0
@@ -38,7 +41,10 @@ class ServerState:
     @property
     def ready(self) -> bool:
         """Whether every source has been read once and no end is near."""
-        return not self.draining and all(source.snapshot.loaded for source in self.gateway.sources)
+        if not self._is_loaded:
+            # What has been read once is never unread.
+            self._is_loaded = all(source.snapshot.loaded for source in self.gateway.sources)
+        return self._is_loaded and not self.draining
 
     def api_key(self) -> str | None:
         """The gateway's own key, if one is set."""

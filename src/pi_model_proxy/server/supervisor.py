@@ -192,6 +192,8 @@ class Supervisor:
             worker = self._workers.pop(pid)
             self._finish_reading(worker)
             self._board.forget_active(worker.index)
+            # Perhaps it was the one for which the others wait.
+            self._board.open()
             if self._stopping_since_s is None:
                 self._replace(worker, os.waitstatus_to_exitcode(status))
 

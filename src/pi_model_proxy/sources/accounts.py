@@ -30,7 +30,7 @@ from pi_model_proxy.credentials import (
     missing_variables,
     variables_in,
 )
-from pi_model_proxy.providers import KeyFound, KeyMissing, Provider, find_key, provider_row
+from pi_model_proxy.providers import KeyFound, KeyMissing, Means, Provider, find_key, provider_row
 
 __all__ = [
     "AUTH_FILE",
@@ -58,6 +58,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     refused_in_auth: str = ""
     """Why commands of auth.json must not be run; empty when they may."""
     refused_in_models: str = ""
+    missing_extra: Callable[[Means], str]
+    """What to install before a cloud's credentials can be used; empty when nothing is missing."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,17 +202,14 @@ def _with_stored_key(
         found = KeyFound(secret=key)
     if isinstance(found, KeyMissing):
         return _refused(account, chosen, failure or _what_is_missing(found))
+    if found.variable and found.variable in entry.env:
+        account = msgspec.structs.replace(account, written_key=None, key_file="", found=found)
+        return _usable(account, found, around, chosen=f"{AUTH_FILE} ({found.variable})")
     if found.variable:
         account = _passed(account, f"{AUTH_FILE}: {failure or 'the entry has no key'}")
-        return _from_environment(account, found)
-    return msgspec.structs.replace(
-        account,
-        kind="api_key",
-        usable=True,
-        chosen=chosen,
-        found=None if is_waiting else found,
-        is_waiting=is_waiting,
-    )
+        return _from_environment(account, found, around)
+    account = msgspec.structs.replace(account, found=None if is_waiting else found, is_waiting=is_waiting)
+    return _usable(account, account.found, around, chosen=chosen)
 
 
 def _with_configured_key(account: Account, written: str, around: Surroundings) -> Account:
@@ -234,18 +233,23 @@ def _with_environment(account: Account, around: Surroundings) -> Account:
         account.row, key=None, scoped={}, environment=around.environment, file_exists=around.file_exists
     )
     if isinstance(found, KeyFound):
-        return _from_environment(account, found)
+        return _from_environment(account, found, around)
     return msgspec.structs.replace(account, reason=_what_is_missing(found, account.row))
 
 
-def _from_environment(account: Account, found: KeyFound) -> Account:
-    """Take what the environment gives; cloud credentials without a key need signing that is not done here."""
-    chosen = f"${found.variable}"
+def _from_environment(account: Account, found: KeyFound, around: Surroundings) -> Account:
+    """Take what the environment gives: a key, or credentials of a cloud."""
     account = msgspec.structs.replace(account, written_key=None, key_file="", found=found)
-    if not found.secret:
-        keys = " or ".join(account.row.key_variables)
-        fix = f"; set {keys}" if keys else ""
-        return _refused(account, chosen, f"cloud credentials without a key are not supported{fix}")
+    return _usable(account, found, around, chosen=f"${found.variable}")
+
+
+def _usable(account: Account, found: KeyFound | None, around: Surroundings, *, chosen: str) -> Account:
+    """Return the account as one that can be used, unless a cloud's library is missing."""
+    means = account.row.means
+    if found is not None and not found.secret and means is not None:
+        missing = around.missing_extra(means)
+        if missing:
+            return _refused(account, chosen, f"cloud credentials need an optional library; {missing}")
     return msgspec.structs.replace(account, kind="api_key", usable=True, chosen=chosen)
 
 
@@ -263,7 +267,7 @@ def _what_is_missing(missing: KeyMissing, row: Provider | None = None) -> str:
         return f"{_names(missing.variables)} not set"
     ways = []
     if row is None or row.login is not None:
-        ways.append("log in with `pi` (`/login`)")
+        ways.append("log in (`pi-model-proxy login`)")
     if missing.variables:
         ways.append(f"set {' or '.join(missing.variables)}")
     if not ways:

@@ -6,15 +6,19 @@ without any change above this line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from pi_model_proxy.catalog import Model
 from pi_model_proxy.hub import Identity
 
-__all__ = ["Lease", "ModelSource", "Offer", "Problem", "ProviderReport", "Snapshot"]
+__all__ = ["Lease", "ModelSource", "Offer", "Problem", "ProviderReport", "Signer", "Snapshot"]
+
+
+Signer: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]]
+"""`sign(method, url, headers, body)` gives the headers with the signature among them; right for one attempt, and soon no more."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +44,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """True when the provider has a usable credential and it is not switched off."""
     reason: str = ""
     """Why it is not usable; empty when it is."""
+    is_discovered: bool = False
+    """Nobody asked for it by name: an id without provider that several have is never this one."""
 
 
 class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +106,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """What a subscription login must say of itself in the body (`hub.Identity`); empty for a key."""
     may_be_gateway: bool = False
     """True when the base URL is the user's own (not the catalogue's): it may lead back here, so requests are marked."""
+    sign: Signer | None = None
+    """Signs each attempt once its body is final; None for credentials that are headers."""
     token: str = ""
     """Opaque mark of the credential used, so that a 401 can name the one that went stale."""
 

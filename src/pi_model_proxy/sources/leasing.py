@@ -13,25 +13,31 @@ from pi_model_proxy.catalog import ComposedProvider, Model, configured_headers
 from pi_model_proxy.credentials import OAuthCredential, fill_template, is_command, missing_variables
 from pi_model_proxy.errors import CredentialError
 from pi_model_proxy.providers import (
+    Address,
+    BedrockPlace,
     HeaderSettings,
     KeyMissing,
+    Means,
     Presented,
+    Provider,
     account_identity,
     auth_headers,
     base_url_of,
     copilot_base_url,
     find_key,
+    is_unsigned,
     login_identity,
+    vertex_base_url,
 )
 from pi_model_proxy.sources.accounts import MODELS_FILE, Account, Surroundings
 from pi_model_proxy.sources.base import Lease
+from pi_model_proxy.sources.cloud import Asked, Clouds, Given
 
 __all__ = ["Ask", "Leasing", "mark_of", "secret_headers"]
 
 Ask = Callable[[str], Awaitable[str]]
 """`await ask(command)` gives a `!command`'s value; raises `CredentialError` when it has none."""
 
-COPILOT: Final = "github-copilot"
 _SECRET_NAME: Final = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _NO_HEADER_TEXT: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNORECASE)
@@ -43,6 +49,8 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True):
     presented: Presented
     variables: Mapping[str, str] = {}
     """What the credential brings for addresses and header templates."""
+    is_unsigned: bool = False
+    """The user wants nothing presented, whatever there is."""
 
     def __repr__(self) -> str:  # type: ignore[explicit-override]  # typing.override needs Python 3.12
         return f"_Held({self.presented!r})"
@@ -56,9 +64,12 @@ def mark_of(secret: str) -> str:
 class Leasing:
     """Builds leases for one state of pi's files."""
 
-    def __init__(self, around: Surroundings, *, ask: Ask) -> None:
+    def __init__(self, around: Surroundings, *, ask: Ask, clouds: Clouds, fresh: bool = False) -> None:
+        """Take what values are resolved with; `fresh`: what clouds gave earlier has been refused."""
         self._around = around
         self._ask = ask
+        self._clouds = clouds
+        self._fresh = fresh
 
     async def lease(
         self, model: Model, provider: ComposedProvider, account: Account, login: OAuthCredential | None
@@ -69,6 +80,10 @@ class Leasing:
             CredentialError: a value cannot be resolved; names it, and says what to do.
         """
         held = _from_login(login) if login is not None else await self._from_key(account)
+        place = await self._place(model, held, account, login)
+        given = await self._from_cloud(model, held, account, place) if login is None else NOTHING_GIVEN
+        if given.bearer or held.is_unsigned:
+            held = msgspec.structs.replace(held, presented=_presented(given))
         config = provider.config
         of_provider = await self._headers(model.provider, (config.headers if config else None) or {}, held)
         of_model = await self._headers(model.ref, configured_headers(config, model.id), held)
@@ -78,23 +93,39 @@ class Leasing:
             catalog=model.headers,
             model=of_model,
         )
-        headers = auth_headers(model.provider, model.api, held.presented, settings)
-        base_url = self._base_url(model, held, login)
+        headers = {
+            **given.headers,
+            **auth_headers(model.provider, model.api, held.presented, settings),
+        }
+        base_url = place.base_url
         return Lease(
             provider=model.provider,
             account=held.presented.account,
             headers={name: _checked(model.provider, name, value) for name, value in headers.items()},
             base_url=base_url,
             secrets=tuple(
-                filter(None, (held.presented.secret, *secret_headers(of_provider), *secret_headers(of_model)))
+                filter(
+                    None,
+                    (
+                        held.presented.secret,
+                        *given.secrets,
+                        *secret_headers(of_provider),
+                        *secret_headers(of_model),
+                    ),
+                )
             ),
             identity=account_identity(
                 login_identity(model.provider, model.api, held.presented, base_url=base_url),
                 model,
                 {**self._around.environment, **held.variables},
+                region=place.region,
             ),
-            may_be_gateway=_is_users_own(model, provider) and not (login and model.provider == COPILOT),
-            token=mark_of("\0".join((held.presented.secret, *of_provider.values(), *of_model.values()))),
+            may_be_gateway=_is_users_own(model, provider)
+            and not (login is not None and _names_host(account.row)),
+            sign=given.sign,
+            token=mark_of(
+                "\0".join((held.presented.secret, *given.secrets, *of_provider.values(), *of_model.values()))
+            ),
         )
 
     async def _from_key(self, account: Account) -> _Held:
@@ -115,7 +146,7 @@ class Leasing:
         if isinstance(found, KeyMissing):
             if key and not row.takes_keys:
                 raise CredentialError(
-                    f"{account.provider}: it takes no API key; log in with `pi` (`/login`)."
+                    f"{account.provider}: it takes no API key; log in: `pi-model-proxy login {account.provider}`."
                 )
             if found.has_key:
                 needed = ", ".join(found.variables)
@@ -124,6 +155,7 @@ class Leasing:
         return _Held(
             presented=Presented(account="api_key", secret=found.secret, as_bearer=found.as_bearer),
             variables={**account.scoped, **found.variables},
+            is_unsigned=row.means is Means.SIGV4 and is_unsigned({**around.environment, **account.scoped}),
         )
 
     async def _headers(self, owner: str, written: Mapping[str, str], held: _Held) -> dict[str, str]:
@@ -148,10 +180,53 @@ class Leasing:
             resolved[name] = filled
         return resolved
 
-    def _base_url(self, model: Model, held: _Held, login: OAuthCredential | None) -> str:
-        if model.provider == COPILOT and login is not None:
-            return copilot_base_url(login.access, _enterprise_domain(login))
-        return base_url_of(model, {**self._around.environment, **held.variables})
+    async def _place(
+        self, model: Model, held: _Held, account: Account, login: OAuthCredential | None
+    ) -> BedrockPlace:
+        """Return where requests go; the region is Bedrock's business alone."""
+        environment = self._around.environment
+        if login is not None and _names_host(account.row):
+            return _at(copilot_base_url(login.access, _enterprise_domain(login)))
+        match account.row.address_of(model.api):
+            case Address.BEDROCK:
+                return await self._clouds.bedrock_place(model, held.variables, environment)
+            case Address.VERTEX:
+                variables = {**environment, **held.variables}
+                by_key = bool(held.presented.secret)
+                return _at(vertex_base_url(model.provider, model.base_url, variables, by_key=by_key))
+            case _:
+                return _at(base_url_of(model, {**environment, **held.variables}))
+
+    async def _from_cloud(self, model: Model, held: _Held, account: Account, place: BedrockPlace) -> Given:
+        """Return what stands in for a key."""
+        if held.presented.secret or held.is_unsigned:
+            return NOTHING_GIVEN
+        return await self._clouds.authenticate(
+            Asked(
+                provider=model.provider,
+                row=account.row,
+                base_url=place.base_url,
+                region=place.region,
+                own=held.variables,
+                environment=self._around.environment,
+                fresh=self._fresh,
+            )
+        )
+
+
+NOTHING_GIVEN: Final = Given()
+
+
+def _presented(given: Given) -> Presented:
+    return Presented(account="api_key", secret=given.bearer, as_bearer=bool(given.bearer))
+
+
+def _at(base_url: str) -> BedrockPlace:
+    return BedrockPlace(region="", base_url=base_url)
+
+
+def _names_host(row: Provider) -> bool:
+    return row.login is not None and row.login.token_names_host
 
 
 def _from_login(login: OAuthCredential) -> _Held:

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from pi_model_proxy.catalog import ComposedProvider, Model
+from pi_model_proxy.catalog.store_file import StoredCatalog
 from pi_model_proxy.credentials import (
     ApiKeyCredential,
     Clock,
@@ -28,6 +29,7 @@ from pi_model_proxy.credentials import (
 from pi_model_proxy.errors import CredentialError
 from pi_model_proxy.sources.accounts import Account, Surroundings, choose_account
 from pi_model_proxy.sources.base import Lease, Snapshot
+from pi_model_proxy.sources.cloud import Clouds, missing_extra
 from pi_model_proxy.sources.leasing import Leasing
 from pi_model_proxy.sources.pi_snapshot import Describing, Standing, entry_of, stand, take_snapshot
 from pi_model_proxy.sources.pi_state import PiFilesReader, PiState
@@ -45,6 +47,9 @@ REFUSED_PAUSE_S: Final = 30.0
 
 LEASE_S: Final = 0.1
 """How long a lease is handed out again without a look at the files; a refusal always looks."""
+
+MAX_LENT_SECRETS: Final = 256
+"""What leases brought that no file of pi's holds (a cloud's tokens, values of variables); the newest are remembered."""
 
 SYSTEM_CLOCK: Final = Clock()
 
@@ -86,6 +91,7 @@ class PiFiles:
         self._refresher = Refresher(
             auth_path(settings.agent_dir), post=post, environment=settings.environment, clock=clock
         )
+        self._clouds = Clouds(post, clock)
         self._standing: Standing | None = None
         self._snapshot = Snapshot(loaded=False)
         self._reloading: asyncio.Task[None] | None = None
@@ -96,6 +102,7 @@ class PiFiles:
         self._refused: dict[str, tuple[str, float]] = {}
         self._leased: dict[str, _Leased] = {}
         """By public model name; bounded by the models there are, emptied when the files change."""
+        self._lent: dict[str, None] = {}
 
     async def start(self) -> None:
         """Begin reading in a thread and watch the files from then on; returns at once."""
@@ -142,6 +149,15 @@ class PiFiles:
         """The current offers; no I/O."""
         return self._snapshot
 
+    def take_lists(self, fetched: Mapping[str, StoredCatalog]) -> None:
+        """Take model lists that were fetched (`sources.fetching`); they count from the next look."""
+        self._reader.take_lists(fetched)
+
+    def stored_key(self, provider: str) -> ApiKeyCredential | None:
+        """Return the key that auth.json has for a provider, as it was last read."""
+        entry = self._standing.state.entries.get(provider) if self._standing is not None else None
+        return entry if isinstance(entry, ApiKeyCredential) else None
+
     def alive(self) -> bool:
         """Files can always be asked."""
         return True
@@ -149,7 +165,7 @@ class PiFiles:
     def secrets(self) -> Sequence[str]:
         """Every secret held right now, for the redactor."""
         known = self._standing.secrets if self._standing is not None else ()
-        return (*known, *self._commands.values(), *self._refresher.secrets())
+        return (*known, *self._commands.values(), *self._refresher.secrets(), *self._lent)
 
     async def lease(self, model: Model) -> Lease:
         """Return what authenticates a request to `model`, its login refreshed if it is about to lapse.
@@ -173,7 +189,17 @@ class PiFiles:
         login = account.login
         if login is not None and self._refresher.due(login):
             account, login = await self._renewed(standing, provider, account, refused=False)
-        return await self._leasing(standing).lease(model, provider, account, login)
+        return self._remembered(await self._leasing(standing).lease(model, provider, account, login))
+
+    def _remembered(self, lease: Lease) -> Lease:
+        """Remember the secrets of a lease that goes out, for the redactor."""
+        lent = self._lent
+        for secret in lease.secrets:
+            lent.pop(secret, None)
+            lent[secret] = None
+        while len(lent) > MAX_LENT_SECRETS:
+            del lent[next(iter(lent))]
+        return lease
 
     async def lease_after_refusal(self, model: Model, refused: Lease) -> Lease | None:
         """Return another lease after the upstream answered 401 to `refused`, or None when there is none to be had.
@@ -196,7 +222,7 @@ class PiFiles:
                 another = await self._new_lease(model)
                 return another if another.token != refused.token else None
             account, login = await self._renewed(standing, provider, account, refused=True)
-            another = await self._leasing(standing).lease(model, provider, account, login)
+            another = self._remembered(await self._leasing(standing).lease(model, provider, account, login))
         else:
             another = await self._with_fresh_commands(model, standing, provider, account, refused)
         return another if another.token != refused.token else None
@@ -208,7 +234,9 @@ class PiFiles:
         now_s = self._clock.monotonic_s()
         if token == refused.token and now_s - since_s < REFUSED_PAUSE_S:
             return refused
-        another = await self._leasing(standing, fresh=True).lease(model, provider, account, None)
+        another = self._remembered(
+            await self._leasing(standing, fresh=True).lease(model, provider, account, None)
+        )
         if another.token == refused.token:
             self._refused[model.provider] = (refused.token, now_s)
         return another
@@ -243,7 +271,7 @@ class PiFiles:
         account = fresh.accounts.get(provider.id, account)
         if not account.usable or account.login is not None:
             raise CredentialError(
-                f"{provider.id}: the login was removed from auth.json; log in with `pi` (`/login`)."
+                f"{provider.id}: the login was removed from auth.json; log in again: `pi-model-proxy login {provider.id}`."
             )
         return account, None
 
@@ -256,7 +284,7 @@ class PiFiles:
                 )
             return outcome.value
 
-        return Leasing(self._surroundings(standing.state), ask=ask)
+        return Leasing(self._surroundings(standing.state), ask=ask, clouds=self._clouds, fresh=fresh)
 
     async def _watch(self) -> None:
         """Look at the files again and again; the first look also finishes what an earlier process left."""
@@ -308,6 +336,7 @@ class PiFiles:
             for provider in state.composition.providers
         }
         standing = stand(state, accounts)
+        self._refresher.use_gateways(state.gateways)
         describing = Describing(
             only_enabled_models=settings.only_enabled_models,
             environment=settings.environment,
@@ -335,6 +364,7 @@ class PiFiles:
             subscriptions=self._settings.subscriptions,
             file_exists=self._file_exists,
             outcome_of=self._commands.peek,
+            missing_extra=missing_extra,
             refused_in_auth=state.refused_in_auth,
             refused_in_models=state.refused_in_models,
         )

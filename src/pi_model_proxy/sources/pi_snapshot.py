@@ -10,10 +10,10 @@ import msgspec
 
 from pi_model_proxy.catalog import ComposedProvider, select_models
 from pi_model_proxy.credentials import (
-    OAUTH_ROWS,
     ApiKeyCredential,
     Credential,
     OAuthCredential,
+    oauth_row,
     token_url,
     variables_in,
 )
@@ -26,6 +26,8 @@ __all__ = ["Describing", "Standing", "entry_of", "stand", "take_snapshot"]
 
 OLD_ENTRY_NAMES: Final[Mapping[str, str]] = {"azure": "azure-openai-responses"}
 """What pi before 1.0.3 called a provider in auth.json; today's pi leaves such an entry unused."""
+FOUND_ELSEWHERE: Final = frozenset({"llama.cpp"})
+"""Entries of auth.json for models that another source lists (`sources.local`)."""
 COPILOT: Final = "github-copilot"
 ANTHROPIC: Final = "anthropic"
 
@@ -202,7 +204,8 @@ def _problems(
         yield from _account_problems(account, describing)
     yield from _renewal_problems(standing, describing)
     for provider, entry in state.entries.items():
-        if provider not in standing.providers and provider not in OLD_ENTRY_NAMES.values():
+        known = provider in standing.providers or provider in FOUND_ELSEWHERE
+        if not known and provider not in OLD_ENTRY_NAMES.values():
             kind = "login" if isinstance(entry, OAuthCredential) else "entry"
             yield Problem(
                 where=f"auth.json: {provider}",
@@ -232,7 +235,7 @@ def _renewal_problems(standing: Standing, describing: Describing) -> Iterator[Pr
         yield Problem(where=provider, what=message.removeprefix(f"{provider}: "), severity="error")
     told: set[str] = set()
     for account in standing.accounts.values():
-        row = OAUTH_ROWS.get(account.provider)
+        row = oauth_row(account.provider, standing.state.gateways)
         if account.login is None or not account.usable:
             continue
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,12 +18,14 @@ from pi_model_proxy.catalog import (
     parse_models_json,
     parse_models_store,
 )
+from pi_model_proxy.catalog.store_file import StoredCatalog
 from pi_model_proxy.credentials import (
     AuthEntries,
     AuthFile,
     Fault,
     Malformed,
     TrackedFile,
+    is_refused_by_pi,
     parse_entry,
     parse_object,
 )
@@ -30,6 +33,8 @@ from pi_model_proxy.credentials import (
 __all__ = ["PiFilesReader", "PiSettings", "PiState"]
 
 T = TypeVar("T")
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 OLD_LOGINS: Final = "oauth.json"
 """Where pi kept logins before it had auth.json; today's pi moves them over when it starts without one."""
@@ -42,6 +47,8 @@ class PiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The patterns of `enabledModels`; None when the setting is absent."""
     warns_of_extra_usage: bool = True
     """`warnings.anthropicExtraUsage`: whether the user still wants to read about Anthropic's billing."""
+    device_id: str = ""
+    """`deviceId`, by which Sign in with ChatGPT knows this installation; empty when pi has drawn none yet."""
     old_keys: Mapping[str, str] = {}
     """`apiKeys` of an early pi, which today's pi moves to auth.json when it starts without one."""
 
@@ -58,6 +65,8 @@ class PiState(msgspec.Struct, frozen=True, kw_only=True):
     """True when they come from before auth.json existed; such a login cannot be renewed."""
     composition: Composition
     settings: PiSettings
+    is_invalid: bool = False
+    """True when pi's strict readers (`pi auth check --no-refresh`) refuse auth.json or models.json altogether."""
     refused_in_auth: str = ""
     """Why `!command` values of auth.json must not be run; empty when they may."""
     refused_in_models: str = ""
@@ -66,6 +75,15 @@ class PiState(msgspec.Struct, frozen=True, kw_only=True):
     """Files that could not be read; what they held before stays in force."""
     doubtful: tuple[Fault, ...] = ()
     """What was read and deserves a word."""
+
+    @property
+    def gateways(self) -> Mapping[str, str]:
+        """The Radius gateways that models.json declares: base URL by provider id."""
+        return {
+            provider.id: provider.config.base_url
+            for provider in self.composition.providers
+            if provider.config is not None and provider.config.oauth and provider.config.base_url
+        }
 
 
 class PiFilesReader:
@@ -85,6 +103,8 @@ class PiFilesReader:
         )
         self._old_logins = TrackedFile(agent_dir / OLD_LOGINS, parse=_parse_old_logins, absent=NO_ENTRIES)
         self._composition: Composition | None = None
+        self._fetched: Mapping[str, StoredCatalog] = {}
+        self._composed_with: Mapping[str, StoredCatalog] = self._fetched
 
     @property
     def _files(self) -> tuple[TrackedFile[Any], ...]:
@@ -92,26 +112,39 @@ class PiFilesReader:
 
     def changed(self) -> bool:
         """Whether any file is another than when it was read; one `stat` each."""
-        return any(file.changed() for file in self._files)
+        return self._fetched is not self._composed_with or any(file.changed() for file in self._files)
+
+    def take_lists(self, fetched: Mapping[str, StoredCatalog]) -> None:
+        """Take model lists that were fetched, by provider; each counts as if pi had stored it, unless pi's is newer."""
+        if fetched != self._fetched:
+            self._fetched = fetched
 
     def read(self) -> PiState:
         """Read what changed and return the state; blocks, so call it in a thread."""
         recompose = [file.read() for file in (self._models, self._store)]
+        fetched = self._fetched
         for file in (self._auth, self._settings, self._old_logins):
             file.read()
-        if self._composition is None or any(recompose):
-            self._composition = compose(self._models.value, self._store.value)
+        if self._composition is None or any(recompose) or fetched is not self._composed_with:
+            self._composition = compose(self._models.value, _with_fetched(self._store.value, fetched))
+            self._composed_with = fetched
         entries, are_old = self._entries()
         return PiState(
             entries=entries,
             entries_are_old=are_old,
             composition=self._composition,
             settings=self._settings.value,
+            is_invalid=self._is_invalid(self._composition),
             refused_in_auth=self._auth.refuses_commands,
             refused_in_models=self._models.refuses_commands,
             broken=tuple(fault for file in self._files for fault in file.faults),
             doubtful=self._doubtful(self._composition),
         )
+
+    def _is_invalid(self, composition: Composition) -> bool:
+        if self._auth.faults or self._auth.is_blank or self._models.faults or composition.faults:
+            return True
+        return any(is_refused_by_pi(entry) for entry in self._auth.value.values())
 
     def _entries(self) -> tuple[AuthEntries, bool]:
         """As pi's `migrateAuthToAuthJson`, without moving anything: old logins first, then old keys."""
@@ -128,6 +161,20 @@ class PiFilesReader:
             *(Fault(note.where, f"{note.path} {note.message}".strip()) for note in noted),
             *(Fault(f"{self._models.path}: providers.{f.provider}", f.message) for f in composition.faults),
         )
+
+
+def _with_fetched(store: ModelsStore, fetched: Mapping[str, StoredCatalog]) -> ModelsStore:
+    providers = dict(store.providers)
+    for provider, catalog in fetched.items():
+        stored = providers.get(provider)
+        is_older = (
+            stored is not None
+            and catalog.last_modified_ms is not None
+            and (stored.last_modified_ms or 0) > catalog.last_modified_ms
+        )
+        if not is_older:
+            providers[provider] = catalog
+    return msgspec.structs.replace(store, providers=providers)
 
 
 NO_ENTRIES: Final[AuthEntries] = {}
@@ -151,6 +198,7 @@ def _rejecting(parse: Callable[[str, str], T], path: Path) -> Callable[[str], T]
 def _parse_settings(text: str) -> PiSettings:
     root = parse_object(text)
     patterns, warnings, keys = root.get("enabledModels"), root.get("warnings"), root.get("apiKeys")
+    device_id = root.get("deviceId")
     return PiSettings(
         enabled_models=tuple(entry for entry in patterns if isinstance(entry, str))
         if isinstance(patterns, list)
@@ -158,6 +206,7 @@ def _parse_settings(text: str) -> PiSettings:
         warns_of_extra_usage=not (
             isinstance(warnings, dict) and warnings.get("anthropicExtraUsage") is False
         ),
+        device_id=device_id if isinstance(device_id, str) and _UUID.fullmatch(device_id) else "",
         old_keys={name: key for name, key in keys.items() if isinstance(key, str)}
         if isinstance(keys, dict)
         else {},

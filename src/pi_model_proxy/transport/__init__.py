@@ -2,6 +2,7 @@
 
 from pi_model_proxy.transport.timers import Deadline, Timers, timers_of
 from pi_model_proxy.transport.upstream import (
+    AnswerHeaders,
     Deadlines,
     UpstreamHead,
     UpstreamRequest,
@@ -10,6 +11,7 @@ from pi_model_proxy.transport.upstream import (
 )
 
 __all__ = [
+    "AnswerHeaders",
     "Deadline",
     "Deadlines",
     "Timers",

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
-__all__ = ["Deadlines", "UpstreamHead", "UpstreamRequest", "UpstreamResponse", "UpstreamTransport"]
+__all__ = [
+    "AnswerHeaders",
+    "Deadlines",
+    "UpstreamHead",
+    "UpstreamRequest",
+    "UpstreamResponse",
+    "UpstreamTransport",
+]
 
 
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,8 +23,8 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
 
     connect_s: float
     """TCP, proxy and TLS together."""
-    headers_s: float
-    """From the request's last byte to the answer's headers."""
+    headers_s: float | None
+    """From the request's last byte to the answer's headers; None: somebody else watches."""
 
 
 class UpstreamHead:
@@ -38,6 +46,17 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
 
     head: UpstreamHead
     body: bytes = b""
+
+
+class AnswerHeaders(Mapping[str, str]):
+    """Headers that know a quicker way to some of them than one look at each."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def beginning(self, *starts: str) -> dict[str, str]:
+        """Return those whose name begins with one of `starts` (lower case)."""
+        ...
 
 
 class UpstreamResponse(Protocol):

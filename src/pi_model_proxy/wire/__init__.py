@@ -14,6 +14,7 @@ from pi_model_proxy.wire.rawjson import (
     raw_array,
     raw_object,
 )
+from pi_model_proxy.wire.shared_headers import SharedHeaders, header_lines
 from pi_model_proxy.wire.sse import MAX_FRAME_BYTES, Frame, FrameDecoder, encode_frame
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "EventStreamDecoder",
     "Frame",
     "FrameDecoder",
+    "SharedHeaders",
     "ascii_json",
     "ascii_text",
     "compact_json",
     "edit_object",
     "encode_frame",
     "escape_separators",
+    "header_lines",
     "join_array",
     "lenient_json",
     "members_of",

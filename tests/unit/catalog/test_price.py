@@ -18,26 +18,18 @@ TIERED = Price(
 
 
 def test_each_sort_of_token_has_its_rate() -> None:
-    cost = cost_of(
-        PLAIN,
-        input_tokens=1_000_000,
-        output_tokens=100_000,
-        cache_read_tokens=10_000,
-        cache_write_tokens=1000,
-    )
-
-    assert (cost.input, cost.output) == (3.0, 1.5)
-    assert cost.cache_read == pytest.approx(0.003)
-    assert cost.cache_write == pytest.approx(0.00375)
-    assert cost.total == pytest.approx(4.50675)
+    assert cost_of(PLAIN, 1_000_000, 0) == pytest.approx(3.0)
+    assert cost_of(PLAIN, 0, 100_000) == pytest.approx(1.5)
+    assert cost_of(PLAIN, 0, 0, cache_read_tokens=10_000) == pytest.approx(0.003)
+    assert cost_of(PLAIN, 0, 0, cache_write_5m_tokens=1000) == pytest.approx(0.00375)
+    together = cost_of(PLAIN, 1_000_000, 100_000, cache_read_tokens=10_000, cache_write_5m_tokens=1000)
+    assert together == pytest.approx(4.50675)
 
 
 def test_cache_entries_that_live_an_hour_cost_twice_the_input_rate() -> None:
-    cost = cost_of(
-        PLAIN, input_tokens=0, output_tokens=0, cache_write_tokens=3000, cache_write_1h_tokens=1000
-    )
+    cost = cost_of(PLAIN, 0, 0, cache_write_5m_tokens=2000, cache_write_1h_tokens=1000)
 
-    assert cost.cache_write == pytest.approx((2000 * 3.75 + 1000 * 6) / 1e6)
+    assert cost == pytest.approx((2000 * 3.75 + 1000 * 6) / 1e6)
 
 
 @pytest.mark.parametrize(
@@ -50,11 +42,10 @@ def test_cache_entries_that_live_an_hour_cost_twice_the_input_rate() -> None:
     ],
 )
 def test_long_requests_have_their_own_rates(input_tokens: int, cached: int, rate: int) -> None:
-    cost = cost_of(TIERED, input_tokens=input_tokens, output_tokens=1_000_000, cache_read_tokens=cached)
+    cost = cost_of(TIERED, input_tokens, 1_000_000, cache_read_tokens=cached)
 
-    assert cost.input == pytest.approx(rate * input_tokens / 1e6)
-    assert cost.output == rate * 10
+    assert cost == pytest.approx(rate * input_tokens / 1e6 + rate * 10)
 
 
 def test_a_free_model_costs_nothing() -> None:
-    assert cost_of(Price(), input_tokens=10**9, output_tokens=10**9).total == 0
+    assert cost_of(Price(), 10**9, 10**9) == 0

@@ -12,6 +12,7 @@ from pi_model_proxy.routing import Directory
 class Model(msgspec.Struct, frozen=True):
     ref: str
     usable: bool = True
+    yields: bool = False
 
     @property
     def bare(self) -> str:
@@ -28,7 +29,7 @@ MODELS = Directory(
 )
 
 
-def complaints(tmp_path: Path, **flags: str) -> list[str]:
+def complaints(tmp_path: Path, **flags: str | bool) -> list[str]:
     environment = Environment({}, home=tmp_path, directory=tmp_path)
     configuration = load(Inputs(environment=environment, flags=flags))
     found = check_model_names(configuration.settings, configuration.origins, MODELS)
@@ -130,3 +131,9 @@ def test_a_key_file_that_is_none_is_refused_by_name(content: bytes | None, said:
     environment = Environment({}, home=tmp_path, directory=tmp_path)
     with pytest.raises(ConfigError, match=f"--api-key-file: the key file .*/key {said}"):
         load(Inputs(environment=environment, flags={"api_key_file": str(key)}))
+
+
+def test_a_name_of_a_local_server_may_lead_somewhere_later(tmp_path: Path) -> None:
+    assert complaints(tmp_path, default_model="ollama/qwen3:8b") == []
+    (complaint,) = complaints(tmp_path, default_model="ollama/qwen3:8b", discover_local=False)
+    assert "leads nowhere" in complaint

@@ -236,7 +236,9 @@ def test_a_failed_refresh_leaves_the_file_alone_and_says_whose_login_it_is(
 def test_a_refused_login_says_to_log_in_again(bench: Bench) -> None:
     async def story() -> None:
         bench.endpoint.good = "another"
-        with pytest.raises(CredentialError, match=r"run `pi`, then `/login`"):
+        with pytest.raises(
+            CredentialError, match=r"log in again: `pi-model-proxy login anthropic`, or `/login` in pi"
+        ):
             await bench.refresh(bench.write(1))
 
     run(story())
@@ -336,7 +338,7 @@ def test_a_401_whose_refresh_fails_is_an_error_even_before_the_expiry(bench: Ben
 
 @pytest.mark.parametrize(
     ("provider", "fields", "words"),
-    [("github-copilot", {}, "only pi itself"), ("anthropic", {"refresh": ""}, "no refresh token")],
+    [("google-gemini-cli", {}, "only pi itself"), ("anthropic", {"refresh": ""}, "no refresh token")],
 )
 def test_what_cannot_be_refreshed_here_is_used_until_it_lapses(
     tmp_path: Path, provider: str, fields: dict[str, object], words: str
@@ -572,5 +574,80 @@ def test_the_answer_is_safe_within_five_milliseconds(bench: Bench) -> None:
             )
             best_s = min(best_s, time.perf_counter() - started)
         assert best_s < 0.005
+
+    run(story())
+
+
+def test_a_copilot_login_is_renewed_with_its_github_token_and_the_list_of_its_models(tmp_path: Path) -> None:
+    async def story() -> None:
+        bench = Bench(tmp_path, provider="github-copilot")
+        models = {"data": [{"id": "gpt-5", "model_picker_enabled": True}, {"id": "old"}]}
+        bench.endpoint.script = [
+            (
+                200,
+                json.dumps(
+                    {"token": "tid=1;proxy-ep=proxy.business.example;x", "expires_at": 1_001_800}
+                ).encode(),
+            ),
+            (200, json.dumps(models).encode()),
+        ]
+        renewed = await bench.refresh(bench.write(1, availableModelIds=["old"], future="kept"))
+        assert bench.endpoint.urls == [
+            "https://api.github.com/copilot_internal/v2/token",
+            "https://api.business.example/models",
+        ]
+        assert json.loads(bench.path.read_text())["github-copilot"] == {
+            "type": "oauth",
+            "access": renewed.access,
+            "refresh": "refresh-0",
+            "expires": 1_001_800_000 - 300_000,
+            "availableModelIds": ["gpt-5"],
+            "future": "kept",
+        }
+
+    run(story())
+
+
+@pytest.mark.parametrize("answer", [(500, b""), (200, b"<html>"), (200, b"{}"), UpstreamUnreachable("down")])
+def test_a_copilot_login_keeps_its_models_when_the_list_cannot_be_had(
+    tmp_path: Path, answer: tuple[int, bytes] | Exception
+) -> None:
+    async def story() -> None:
+        bench = Bench(tmp_path, provider="github-copilot")
+        bench.endpoint.script = [(200, b'{"token": "t", "expires_at": 1001800}'), answer]
+        renewed = await bench.refresh(
+            bench.write(1, availableModelIds=["old"], enterpriseUrl="company.ghe.com")
+        )
+        assert bench.endpoint.urls == [
+            "https://api.company.ghe.com/copilot_internal/v2/token",
+            "https://copilot-api.company.ghe.com/models",
+        ]
+        assert renewed.access == "t"
+        assert renewed.extras == {"availableModelIds": ["old"], "enterpriseUrl": "company.ghe.com"}
+
+    run(story())
+
+
+def test_a_key_that_never_lapses_is_never_renewed(tmp_path: Path) -> None:
+    async def story() -> None:
+        bench = Bench(tmp_path, provider="openrouter")
+        login = bench.write(2**53 - 1, refresh="")
+        assert not bench.refresher.due(login)
+        with pytest.raises(CredentialError, match="pi-model-proxy login openrouter"):
+            await bench.refresh(login, refused=True)
+        assert bench.endpoint.urls == []
+
+    run(story())
+
+
+def test_a_gateway_that_models_json_declares_is_asked_for_its_own_logins(tmp_path: Path) -> None:
+    async def story() -> None:
+        bench = Bench(tmp_path, provider="corp")
+        login = bench.write(1)
+        with pytest.raises(CredentialError, match="only pi itself"):
+            await bench.refresh(login)
+        bench.refresher.use_gateways({"corp": "gateway.corp.example/radius/"})
+        assert (await bench.refresh(login)).access == "access-1"
+        assert bench.endpoint.urls == ["https://gateway.corp.example/v1/oauth/token"]
 
     run(story())

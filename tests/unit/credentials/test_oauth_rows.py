@@ -8,8 +8,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from pi_model_proxy.credentials import OAUTH_ROWS, OAuthCredential, token_url, token_url_variable
-from pi_model_proxy.credentials.oauth_rows import (
+from pi_model_proxy.credentials import OAUTH_ROWS, OAuthCredential, oauth_row, token_url, token_url_variable
+from pi_model_proxy.credentials.oauth_requests import (
     BadTokenAnswer,
     build_request,
     describe_refusal,
@@ -64,6 +64,7 @@ def test_anthropic_is_asked_in_json() -> None:
             "https://auth.kimi.com/api/oauth/token",
             {"client_id": "17e5f671-d194-4dfb-9706-5516cb48c098"},
         ),
+        ("radius", "https://radius.pi.dev/v1/oauth/token", {"client_id": "pi-gateway"}),
     ],
 )
 def test_the_others_are_asked_with_a_form(provider: str, url: str, fields: dict[str, str]) -> None:
@@ -72,6 +73,53 @@ def test_the_others_are_asked_with_a_form(provider: str, url: str, fields: dict[
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
     sent = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
     assert sent == {"grant_type": "refresh_token", "refresh_token": "r+1/=", **fields}
+
+
+def test_meta_mints_a_key_with_the_identity_token_and_keeps_that() -> None:
+    row = OAUTH_ROWS["meta"]
+    request = build_request(row, LOGIN, {})
+    assert (request.url, request.body) == ("https://api.meta.ai/muse-code/key", b"{}")
+    assert dict(request.headers) == {
+        "accept": "application/json",
+        "authorization": "Bearer r+1/=",
+        "content-type": "application/json",
+        "x-api-version": "1.0.0",
+    }
+    fields = parse_answer(row, b'{"api_key": "k", "refresh_token": "no"}', LOGIN, now_ms=NOW_MS)
+    assert fields == {"type": "oauth", "access": "k", "refresh": "r+1/=", "expires": 1_000_000 + 86_400_000}
+
+
+def test_copilot_fetches_a_token_with_the_github_token_at_the_logins_own_domain() -> None:
+    row = OAUTH_ROWS["github-copilot"]
+    request = build_request(row, LOGIN, {})
+    assert (request.url, request.body) == ("https://api.github.com/copilot_internal/v2/token", b"")
+    assert request.headers["authorization"] == "Bearer r+1/="
+    assert request.headers["editor-version"] == "vscode/1.107.0"
+    enterprise = OAuthCredential(
+        access="a", refresh="r", extras={"enterpriseUrl": "https://company.ghe.com/x"}
+    )
+    assert build_request(row, enterprise, {}).url == "https://api.company.ghe.com/copilot_internal/v2/token"
+    override = {"PI_MODEL_PROXY_GITHUB_COPILOT_TOKEN_URL": "https://corp.example/token"}
+    assert build_request(row, enterprise, override).url == "https://corp.example/token"
+
+
+def test_a_radius_answer_is_stored_with_its_scope() -> None:
+    fields = parse_answer(OAUTH_ROWS["radius"], answer(scope="gateway offline_access"), LOGIN, now_ms=0)
+    assert (fields["scope"], fields["expires"]) == ("gateway offline_access", 3_540_000)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "url"),
+    [
+        ("https://gw.example/", "https://gw.example/v1/oauth/token"),
+        ("gw.example:8443/some/path", "https://gw.example:8443/v1/oauth/token"),
+        ("http://127.0.0.1:99", "http://127.0.0.1:99/v1/oauth/token"),
+    ],
+)
+def test_a_radius_gateway_may_be_written_with_or_without_scheme(gateway: str, url: str) -> None:
+    row = oauth_row("corp", {"corp": gateway})
+    assert row is not None
+    assert row.url == url
 
 
 def test_a_chatgpt_login_without_its_own_client_id_cannot_be_refreshed() -> None:
@@ -117,8 +165,9 @@ def test_any_other_token_address_is_refused_by_the_name_of_its_variable(url: str
         token_url(OAUTH_ROWS["anthropic"], {"PI_MODEL_PROXY_ANTHROPIC_TOKEN_URL": url})
 
 
-def test_the_variable_of_a_provider_with_a_dash_has_an_underscore() -> None:
+def test_the_variable_of_a_provider_with_a_dash_or_dot_has_an_underscore() -> None:
     assert token_url_variable("openai-codex") == "PI_MODEL_PROXY_OPENAI_CODEX_TOKEN_URL"
+    assert token_url_variable("my.corp") == "PI_MODEL_PROXY_MY_CORP_TOKEN_URL"
 
 
 def test_kimis_own_host_variables_are_honoured_and_ours_wins() -> None:

@@ -5,14 +5,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pi_model_proxy.hub import Usage
-from pi_model_proxy.ledger import Attempt, Entry, JsonlLog, LogFile, LogSettings, log_line
+from pi_model_proxy.ledger import Attempt, Entry, JsonlLog, LogFile, LogSettings, moment_text
 
 
 def an_entry(request_id: str = "req_1") -> Entry:
-    return Entry(request_id=request_id, timestamp=1_700_000_000.5, method="POST", path="/v1/messages")
+    moment = moment_text(1_700_000_000.5)
+    return Entry(request_id=request_id, timestamp=moment, method="POST", path="/v1/messages")
+
+
+def line_bytes(request_id: str) -> int:
+    return len(msgspec.json.encode(an_entry(request_id))) + 1
 
 
 @pytest.fixture
@@ -33,13 +39,18 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_line_holds_the_original_fields_under_their_names() -> None:
+def test_a_line_holds_the_original_fields_under_their_names(
+    tmp_path: Path, open_log: Callable[..., JsonlLog]
+) -> None:
     entry = an_entry()
-    entry.status, entry.latency_ms, entry.model = 200, 12.34, "a/b"
-    entry.usage = Usage(input=10, cache_read=100, cache_write_5m=50, output=7, reasoning=3)
-    entry.cost = 0.00123
+    entry.status, entry.latency_ms, entry.model = 200, 12.3, "a/b"
+    entry.count(Usage(input=10, cache_read=100, cache_write_5m=50, output=7, reasoning=3))
+    entry.cost_usd = 0.00123
     entry.attempts.append(Attempt(provider="a", status=200))
-    line = json.loads(log_line(entry))
+    log = open_log(tmp_path / "log.jsonl")
+    log.settle(entry)
+    log.close()
+    (line,) = lines(tmp_path / "log.jsonl")
     assert line["timestamp"] == "2023-11-14T22:13:20.500Z"
     assert {
         k: line[k]
@@ -86,7 +97,7 @@ def test_a_full_file_is_rotated_and_only_so_many_are_kept(
 ) -> None:
     path = tmp_path / "log.jsonl"
     for number in range(5):
-        log = open_log(path, max_bytes=len(log_line(an_entry())) + 10)
+        log = open_log(path, max_bytes=line_bytes("req_1") + 10)
         log.settle(an_entry(f"req_{number}"))
         log.close()
     assert lines(path)[0]["request_id"] == "req_4"
@@ -153,7 +164,7 @@ def test_lines_that_come_together_do_not_outgrow_the_limit(
     tmp_path: Path, open_log: Callable[..., JsonlLog]
 ) -> None:
     path = tmp_path / "log.jsonl"
-    limit = 3 * len(log_line(an_entry("req_0")))
+    limit = 3 * line_bytes("req_0")
     log = open_log(path, max_bytes=limit, keep=5)
     for number in range(9):
         log.settle(an_entry(f"req_{number}"))

@@ -122,7 +122,9 @@ def test_a_chatgpt_login_leaves_out_what_openai_refuses(
         "openai", RESPONSES, Presented(account=account, secret=secret), base_url=base_url
     )
 
-    expected = {"max_output_tokens", "temperature", "prompt_cache_retention", "prompt_cache_options"}
+    expected = {
+        "max_output_tokens", "temperature", "prompt_cache_retention", "prompt_cache_options", "configuration_update"
+    }  # fmt: skip
     assert identity.omitted_fields == (expected if omits else frozenset())
 
 

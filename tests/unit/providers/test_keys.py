@@ -82,7 +82,6 @@ def test_a_provider_of_ones_own_needs_the_key_that_is_given() -> None:
 @pytest.mark.parametrize(
     ("environment", "scoped", "variable"),
     [
-        ({"AWS_BEARER_TOKEN_BEDROCK": "t"}, {}, "AWS_BEARER_TOKEN_BEDROCK"),
         ({"AWS_PROFILE": "p"}, {}, "AWS_PROFILE"),
         ({}, {"AWS_PROFILE": "p"}, "AWS_PROFILE"),
         ({"AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s"}, {}, "AWS_ACCESS_KEY_ID"),
@@ -93,9 +92,24 @@ def test_a_provider_of_ones_own_needs_the_key_that_is_given() -> None:
 def test_amazons_credentials_stand_in_for_a_key(
     environment: dict[str, str], scoped: dict[str, str], variable: str | None
 ) -> None:
-    expected = KeyFound(variable=variable) if variable else KeyMissing(variables=())
+    missing = KeyMissing(variables=("AWS_BEARER_TOKEN_BEDROCK",))
+    expected = KeyFound(variable=variable) if variable else missing
 
     assert found("amazon-bedrock", environment=environment, scoped=scoped) == expected
+
+
+def test_amazons_bearer_token_goes_before_its_other_credentials() -> None:
+    environment = {"AWS_BEARER_TOKEN_BEDROCK": "t", "AWS_PROFILE": "p"}
+
+    assert found("amazon-bedrock", environment=environment) == KeyFound(
+        secret="t", variable="AWS_BEARER_TOKEN_BEDROCK"
+    )
+
+
+@pytest.mark.parametrize("key", ["gcp-vertex-credentials", " <your key> "])
+def test_a_key_of_vertex_may_say_that_googles_credentials_are_meant(key: str) -> None:
+    assert found("google-vertex", key=key) == KeyFound()
+    assert found("google-vertex", key="AIza<x>") == KeyFound(secret="AIza<x>")
 
 
 PLACE = {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "l"}

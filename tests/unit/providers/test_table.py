@@ -8,7 +8,7 @@ from pi_model_proxy.catalog import builtin_models, builtin_provider_ids
 from pi_model_proxy.providers import PROVIDERS, AuthStyle, provider_row
 
 VARIABLES = {
-    "amazon-bedrock": "",
+    "amazon-bedrock": "AWS_BEARER_TOKEN_BEDROCK",
     "ant-ling": "ANT_LING_API_KEY",
     "anthropic": "ANTHROPIC_AUTH_TOKEN ANTHROPIC_OAUTH_TOKEN ANTHROPIC_API_KEY",
     "azure": "AZURE_OPENAI_API_KEY",

@@ -10,6 +10,7 @@ from pi_model_proxy.routing import Directory
 class Item(msgspec.Struct, frozen=True):
     ref: str
     usable: bool = True
+    yields: bool = False
 
     @property
     def bare(self) -> str:
@@ -79,3 +80,13 @@ def test_strange_names_are_unknown_and_nothing_worse(asked: str) -> None:
 def test_near_names_look_at_the_id_too() -> None:
     with pytest.raises(UnknownModel, match="openai/gpt-6"):
         Directory(ITEMS).resolve("gpt6", aliases={}, default=None)
+
+
+def test_a_bare_id_never_means_a_model_that_was_only_found() -> None:
+    directory = Directory(
+        [Item("pi/same"), Item("found/same", yields=True), Item("found/other", yields=True)]
+    )
+    assert directory.resolve("same", aliases={}, default=None).entry.ref == "pi/same"
+    assert directory.resolve("other", aliases={}, default=None).entry.ref == "found/other"
+    gone = Directory([Item("pi/same", usable=False), Item("found/same", yields=True)])
+    assert gone.resolve("same", aliases={}, default=None).entry.ref == "found/same"

@@ -52,6 +52,7 @@ class Settled:
     """Settings that stay as they are."""
 
     current = Settings(log_path=Path("/nowhere/log"), agent_dir=Path("/nowhere"))
+    problems: tuple[Problem, ...] = ()
 
 
 def accepts(sock: socket.socket) -> bool:
@@ -105,6 +106,57 @@ def test_only_the_first_spokesman_takes_connections_before_the_models_are_known(
             running = asyncio.get_running_loop().create_task(server.run(unheard, unheard))
             await house.pi_files.waited_for.wait()
             assert accepts(sock) is listens
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+    asyncio.run(story())
+    window.remove()
+
+
+class NoCollector:
+    """What becomes of the garbage of this process is not a server's business here."""
+
+    def collect(self) -> None: ...
+
+    def freeze(self) -> None: ...
+
+    def set_threshold(self, *_: int) -> None: ...
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_worker_that_is_ready_first_waits_for_the_one_that_listens_already(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pi_model_proxy.server.run.gc", NoCollector())
+    ours, theirs = socket.socketpair()
+    window, board = SharedWindow(), Board(2)
+    crew = Crew(
+        log=cast("LineSink", None),
+        board=board,
+        window=window,
+        instance="0" * 16,
+        supervisor=theirs,
+        is_spokesman=False,
+        is_first=True,
+    )
+
+    async def story() -> None:
+        house = SlowHouse()
+        house.pi_files.read.set()
+        house.app.state.gateway.listing = lambda: None  # type: ignore[assignment, return-value, method-assign]
+        sock = bind("127.0.0.1", 0, shared=True, listens=False)
+        server = Server(sock, cast("SettingsWatcher", Settled()), cast("House", house), crew)
+        announced = asyncio.Event()
+        with ours, theirs, sock:
+            running = asyncio.get_running_loop().create_task(server.run(lambda _: announced.set(), unheard))
+            await house.pi_files.waited_for.wait()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert not accepts(sock)
+            board.open()
+            await asyncio.wait_for(announced.wait(), 20)
+            assert accepts(sock)
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running

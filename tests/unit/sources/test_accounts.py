@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pi_model_proxy.sources import PiFiles
+from pi_model_proxy.sources.cloud import extras
 from support.agent_bench import STUB, Bench, login, offers_of
 
 
@@ -95,7 +96,7 @@ def test_an_entry_that_cannot_be_understood_owns_its_provider(bench: Bench) -> N
 def test_a_provider_without_any_credential_says_how_to_get_one(bench: Bench) -> None:
     bench.write("models", {"providers": {"stub": STUB}})
     assert bench.report("anthropic").reason == (
-        "no credential; log in with `pi` (`/login`), or set ANTHROPIC_AUTH_TOKEN or ANTHROPIC_OAUTH_TOKEN or "
+        "no credential; log in (`pi-model-proxy login`), or set ANTHROPIC_AUTH_TOKEN or ANTHROPIC_OAUTH_TOKEN or "
         "ANTHROPIC_API_KEY"
     )
     assert bench.report("groq").reason == "no credential; set GROQ_API_KEY"
@@ -164,12 +165,30 @@ def test_a_copilot_login_offers_the_models_its_account_may_use(
     assert {offer.model.id for offer in offers if offer.usable} == expected
 
 
-def test_workload_identity_is_named_as_what_is_not_done_here(bench: Bench) -> None:
+def test_workload_identity_counts_when_all_of_it_is_there(bench: Bench) -> None:
     for name in ("FEDERATION_RULE_ID", "ORGANIZATION_ID", "IDENTITY_TOKEN_FILE"):
+        assert not bench.report("anthropic").usable
         bench.environment[f"ANTHROPIC_{name}"] = "x"
     report = bench.report("anthropic")
+    assert (report.usable, report.chosen) == (True, "$ANTHROPIC_FEDERATION_RULE_ID")
+
+
+def test_a_profile_stored_with_pi_is_named_as_what_auth_json_says(bench: Bench) -> None:
+    bench.write("auth", {"amazon-bedrock": {"type": "api_key", "env": {"AWS_PROFILE": "work"}}})
+    report = bench.report("amazon-bedrock")
+    assert (report.usable, report.chosen) == (True, "auth.json (AWS_PROFILE)")
+
+
+def test_cloud_credentials_without_their_library_name_the_command_that_installs_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "_is_there", lambda module: False)
+    bench.environment |= {"AWS_ACCESS_KEY_ID": "i", "AWS_SECRET_ACCESS_KEY": "s"}
+    report = bench.report("amazon-bedrock")
     assert not report.usable
-    assert "without a key are not supported" in report.reason
+    assert report.reason.endswith("run: pip install 'pi-model-proxy[bedrock]'")
+    bench.environment["AWS_BEARER_TOKEN_BEDROCK"] = "t"
+    assert bench.report("amazon-bedrock").usable, "a bearer token needs no library"
 
 
 def test_an_entry_under_a_providers_old_name_is_used(bench: Bench) -> None:

@@ -14,12 +14,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final, Literal
 
-import msgspec
-
 from pi_model_proxy.dialects.anthropic_messages.client_cache import Marks, place_marks
 from pi_model_proxy.dialects.anthropic_messages.client_content import ContentWriter
 from pi_model_proxy.dialects.anthropic_messages.client_thinking import (
-    Limit,
     ThinkingPlan,
     no_thinking,
     plan_thinking,
@@ -31,32 +28,29 @@ from pi_model_proxy.dialects.anthropic_messages.client_tools import (
     chosen_tool,
     write_tool,
 )
-from pi_model_proxy.dialects.anthropic_messages.headers import MESSAGES_PATH, request_headers
+from pi_model_proxy.dialects.anthropic_messages.headers import MESSAGES_PATH, request_headers, session_header
 from pi_model_proxy.dialects.anthropic_messages.quirks import quirks_of
-from pi_model_proxy.dialects.anthropic_messages.schemas import enforceable_schema
 from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
 from pi_model_proxy.dialects.base import Outgoing
-from pi_model_proxy.dialects.estimate import estimate_input_tokens
+from pi_model_proxy.dialects.budgets import output_limit
+from pi_model_proxy.dialects.claude_history import finished_turns
+from pi_model_proxy.dialects.claude_schemas import enforceable_schema
 from pi_model_proxy.dialects.history import HistoryRules, repair_history
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, distinct_tools
 from pi_model_proxy.dialects.reasoning import choose_level, is_wish_lost
 from pi_model_proxy.dialects.sessions import session_of
 from pi_model_proxy.errors import BadRequest
-from pi_model_proxy.hub import OutputFormat, ReasoningBlock, Request, Target, TextBlock, Tool, Turn
+from pi_model_proxy.hub import OutputFormat, Request, Target, Tool
 from pi_model_proxy.wire import compact_json
 
 __all__ = ["MAX_NAME_LENGTH", "encode_request"]
 
 MAX_NAME_LENGTH: Final = 128
-FALLBACK_MAX_OUTPUT: Final = 16_384
-"""Tokens, where the catalogue knows no cap (pi's own default)."""
 MAX_USER_ID: Final = 256
 JSON_INSTRUCTION: Final = (
     "Answer with one valid JSON object and nothing else: no explanation, no Markdown fences."
 )
-CONTEXT_MARGIN_TOKENS: Final = 4096
-MIN_ROOM_TOKENS: Final = 1024
 
 Json = dict[str, Any]
 
@@ -149,7 +143,7 @@ class _RequestWriter:
             system_turns="keep" if quirks.takes_mid_instructions else "fold",
         )
         turns = repair_history(self._request.turns, rules, self._losses)
-        return self._content.messages(_finished(turns, self._losses))
+        return self._content.messages(finished_turns(turns, self._losses))
 
     def _system(self, messages: list[Json]) -> list[Json]:
         """Return the system blocks; instructions without any conversation become what the user says."""
@@ -185,20 +179,9 @@ class _RequestWriter:
 
     # Thinking.
 
-    def _limit(self) -> Limit:
-        cap = self._target.max_output or FALLBACK_MAX_OUTPUT
-        asked = self._request.max_output
-        if asked is None:
-            room = self._target.context_tokens - estimate_input_tokens(self._request) - CONTEXT_MARGIN_TOKENS
-            fits = min(cap, max(room, MIN_ROOM_TOKENS)) if self._target.context_tokens else cap
-            return Limit(tokens=fits, named=False, cap=cap)
-        if self._target.max_output and asked > cap:
-            self._losses.field("max_output")
-        return Limit(tokens=min(asked, cap) if self._target.max_output else asked, named=True, cap=cap)
-
     def _thinking(self, messages: list[Json], choice: Json | None) -> tuple[ThinkingPlan, Json | None]:
         """Return how to think and what call to demand, which may exclude each other."""
-        wish, limit = self._request.reasoning, self._limit()
+        wish, limit = self._request.reasoning, output_limit(self._request, self._target, self._losses)
         level = choose_level(wish, self._target)
         hidden = wish is not None and wish.visible == "none"
         display: Literal["summarized", "omitted"] = "omitted" if hidden else "summarized"
@@ -291,12 +274,7 @@ class _RequestWriter:
         return taken
 
     def _session_header(self) -> dict[str, str]:
-        """Return the header that keeps a session on one machine, where the provider wants it."""
-        session = session_of(self._request) if self._quirks.wants_session_header else ""
-        if not session:
-            return {}
-        name = "x-session-id" if self._quirks.session_format == "openrouter" else "x-session-affinity"
-        return {name: session}
+        return session_header(self._quirks, session_of(self._request))
 
     def _list_the_rest(self) -> None:
         """List every wish this format has no word for; values that change nothing are no wish."""
@@ -333,19 +311,6 @@ _HUB_FIELDS: Final = {
 _TIERS: Final = {"auto": "auto", "default": "standard_only"}
 _NEUTRAL: Final = {"temperature": 1, "top_p": 1}
 """Values that ask for what happens anyway."""
-
-
-def _finished(turns: tuple[Turn, ...], losses: Losses) -> list[Turn]:
-    """Return the turns with assistant turns that end as Anthropic wants: in no thinking, and in no whitespace at the very end."""
-    finished: list[Turn] = []
-    for turn in turns:
-        blocks = list(turn.blocks)
-        while blocks and isinstance(blocks[-1], ReasoningBlock):
-            losses.path(blocks.pop().at, why="a turn cannot end in thinking")
-        if blocks and turn is turns[-1] and turn.role == "assistant" and isinstance(blocks[-1], TextBlock):
-            blocks[-1] = msgspec.structs.replace(blocks[-1], text=blocks[-1].text.rstrip())
-        finished.append(msgspec.structs.replace(turn, blocks=tuple(blocks)))
-    return finished
 
 
 def _has_marks(holders: list[Json]) -> bool:

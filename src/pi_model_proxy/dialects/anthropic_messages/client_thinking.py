@@ -1,7 +1,7 @@
 """How an upstream of this format is asked to think.
 
 Sources: dialects.md §1.3; pi 1.5.2 `dist/api/anthropic-messages.js` (`mapThinkingLevelToEffort`,
-`buildParams`) and `dist/api/simple-options.js` (`adjustMaxTokensForThinking`).
+`buildParams`). Budgets: `dialects.budgets`.
 """
 
 from __future__ import annotations
@@ -11,30 +11,17 @@ from typing import Any, Final, Literal
 import msgspec
 
 from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
-from pi_model_proxy.dialects.reasoning import LevelChoice, budget_for_level
+from pi_model_proxy.dialects.budgets import MIN_BUDGET, Limit, fitted_budget
+from pi_model_proxy.dialects.reasoning import LevelChoice
 from pi_model_proxy.hub import Target
 
-__all__ = ["MIN_BUDGET", "Limit", "ThinkingPlan", "no_thinking", "plan_thinking", "tool_loop_lacks_thinking"]
+__all__ = ["ThinkingPlan", "no_thinking", "plan_thinking", "tool_loop_lacks_thinking"]
 
-MIN_BUDGET: Final = 1024
-"""The smallest budget Anthropic takes."""
-MIN_ANSWER: Final = 1024
-"""Tokens left for the answer beside the thinking."""
 _EFFORTS: Final = {"minimal": "low", "low": "low", "medium": "medium"}
 """Every other level is `high`, unless the model's map has a word of its own."""
 _THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
 Display = Literal["summarized", "omitted"]
-
-
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the whole answer may be, thinking included."""
-
-    tokens: int
-    named: bool
-    """Whether the caller named it; else it is the model's own cap."""
-    cap: int
-    """The model's."""
 
 
 class ThinkingPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,24 +63,11 @@ def plan_thinking(
         return ThinkingPlan(
             thinking={"type": "adaptive", "display": display}, effort=effort, max_tokens=limit.tokens
         )
-    budget, max_tokens = _fitted(choice, limit)
+    budget, max_tokens = fitted_budget(choice, limit)
     if budget < MIN_BUDGET:
         return msgspec.structs.replace(no_thinking(target, limit), lost=True)
     thinking = {"type": "enabled", "budget_tokens": budget, "display": display}
     return ThinkingPlan(thinking=thinking, max_tokens=max_tokens)
-
-
-def _fitted(choice: LevelChoice, limit: Limit) -> tuple[int, int]:
-    """Return budget and `max_tokens`, the former below the latter with room for an answer."""
-    if choice.budget is not None and MIN_BUDGET <= choice.budget < limit.tokens:
-        # The caller counted its budget within its limit, as this format does.
-        return choice.budget, limit.tokens
-    budget = max(choice.budget or budget_for_level(choice.level), MIN_BUDGET)
-    max_tokens = limit.tokens
-    if limit.named:
-        # The caller's limit was meant for the answer: the thinking comes on top.
-        max_tokens = max(limit.tokens, min(limit.tokens + budget, limit.cap))
-    return min(budget, max_tokens - MIN_ANSWER), max_tokens
 
 
 def tool_loop_lacks_thinking(messages: list[dict[str, Any]]) -> bool:

@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
-from pi_model_proxy.dialects.anthropic_messages.schemas import is_strict_schema, rooted_schema
 from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
+from pi_model_proxy.dialects.claude_schemas import is_strict_schema, rooted_schema
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, wrapped_schema
 from pi_model_proxy.dialects.surrogates import clean_text

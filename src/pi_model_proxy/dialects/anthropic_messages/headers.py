@@ -11,7 +11,7 @@ from typing import Final
 
 from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
 
-__all__ = ["COUNT_PATH", "MESSAGES_PATH", "joined", "relayed_headers", "request_headers"]
+__all__ = ["COUNT_PATH", "MESSAGES_PATH", "joined", "relayed_headers", "request_headers", "session_header"]
 
 MESSAGES_PATH: Final = "/v1/messages?beta=true"
 """With the query that pi sends, and every SDK whose caller uses a beta."""
@@ -48,6 +48,14 @@ def relayed_headers(headers: Mapping[str, str], *, by_vendor: bool) -> tuple[dic
     asked = joined(headers["anthropic-beta"])
     kept = [beta for beta in asked if by_vendor or beta.startswith(UNDERSTOOD_ELSEWHERE)]
     return _headers(version, kept), len(kept) < len(asked)
+
+
+def session_header(quirks: Quirks, session: str) -> dict[str, str]:
+    """Return the header that keeps a conversation at one machine, where the provider wants it and there is a name."""
+    if not session or not quirks.wants_session_header:
+        return {}
+    name = "x-session-id" if quirks.session_format == "openrouter" else "x-session-affinity"
+    return {name: session}
 
 
 def joined(header: str) -> list[str]:

@@ -33,7 +33,7 @@ class MessagesRelay:
         """See `Relay.encode_request`."""
         members = peek_request(body, usage_on_demand=False).members if peek is None else peek.members
         kept = kept_request(body, members, target, headers) if members is not None else None
-        return relay_request.encode_request(body, target, headers) if kept is None else kept
+        return relay_request.encode_request(body, target, headers, members) if kept is None else kept
 
     def encode_count(self, body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
         """Return the caller's body as a request for a count of its input tokens.

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from pi_model_proxy.dialects.anthropic_messages.headers import MESSAGES_PATH, relayed_headers
-from pi_model_proxy.dialects.anthropic_messages.quirks import quirks_of
+from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks, quirks_of
 from pi_model_proxy.dialects.anthropic_messages.relay_blocks import Suspicions
 from pi_model_proxy.dialects.anthropic_messages.relay_messages import INSTRUCTION
 from pi_model_proxy.dialects.anthropic_messages.relay_request import BETA_FIELDS
@@ -75,21 +75,23 @@ class _Kept:
         self.tests: dict[str, _Test] | None = None
         """A member that may have to change, to what tells whether it does; None when every request changes."""
         if target.level is None and target.identity.system_text is None:
-            self.tests = _tests(target, takes_sampling=quirks.takes_sampling)
+            self.tests = _tests(target, quirks)
 
 
 _kept_by: Final = Remembered(_Kept)
 
 
-def _tests(target: Target, *, takes_sampling: bool) -> dict[str, _Test]:
+def _tests(target: Target, quirks: Quirks) -> dict[str, _Test]:
     tests: dict[str, _Test] = {"tools": _is_array}
     if target.identity.tool_names:
         tests |= {"tools": _is_null, "tool_choice": _is_null}
     never = STEERING_FIELDS | target.identity.omitted_fields
     if not target.hosted_by_vendor:
         never |= BETA_FIELDS.keys()
-    if not takes_sampling:
+    if not quirks.takes_sampling:
         never |= set(SAMPLING_FIELDS)
+    if quirks.wants_session_header:
+        never |= {"metadata"}  # it names the conversation
     return tests | dict.fromkeys(never, _never)
 
 

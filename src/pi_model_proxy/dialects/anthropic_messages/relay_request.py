@@ -16,16 +16,19 @@ from pi_model_proxy.dialects.anthropic_messages.headers import (
     MESSAGES_PATH,
     joined,
     relayed_headers,
+    session_header,
 )
 from pi_model_proxy.dialects.anthropic_messages.quirks import quirks_of
 from pi_model_proxy.dialects.anthropic_messages.relay_blocks import BlockSurgeon
 from pi_model_proxy.dialects.anthropic_messages.relay_messages import settle_messages
 from pi_model_proxy.dialects.anthropic_messages.relay_thinking import settle_sampling, settle_thinking
 from pi_model_proxy.dialects.anthropic_messages.server_content import DIALECT
+from pi_model_proxy.dialects.anthropic_messages.user_id import session_of_user
 from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.dialects.losses import STEERING_FIELDS, Losses
 from pi_model_proxy.dialects.names import ToolNames
 from pi_model_proxy.dialects.reading import raw_members
+from pi_model_proxy.dialects.sessions import session_of
 from pi_model_proxy.errors import BadRequest, ThreadNotFound
 from pi_model_proxy.hub import Request, Target, Tool
 from pi_model_proxy.wire import compact_json, edit_object, join_array, raw_array
@@ -50,14 +53,20 @@ UNCOUNTED_FIELDS: Final = frozenset({
 """What `count_tokens` refuses and some clients send all the same."""
 
 
-def encode_request(body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
-    """Return the caller's body for `target`.
+def encode_request(
+    body: bytes,
+    target: Target,
+    headers: Mapping[str, str],
+    read: Mapping[str, msgspec.Raw] | None = None,
+) -> Outgoing:
+    """Return the caller's body for `target`; `read` are its members, where they are known already.
 
     Raises:
         BadRequest: names the JSON path.
         UnsupportedFeature: something must go, and the caller asked for strictness or cannot do without it.
     """
-    return _encoded(body, target, headers, counts=False)
+    members = raw_members(body) if read is None else {name: bytes(raw) for name, raw in read.items()}
+    return _encoded(members, target, headers, counts=False)
 
 
 def encode_count(body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
@@ -67,11 +76,12 @@ def encode_count(body: bytes, target: Target, headers: Mapping[str, str]) -> Out
         BadRequest: names the JSON path.
         UnsupportedFeature: as `encode_request`.
     """
-    return _encoded(body, target, headers, counts=True)
+    return _encoded(raw_members(body), target, headers, counts=True)
 
 
-def _encoded(body: bytes, target: Target, headers: Mapping[str, str], *, counts: bool) -> Outgoing:
-    members = raw_members(body)
+def _encoded(
+    members: dict[str, bytes], target: Target, headers: Mapping[str, str], *, counts: bool
+) -> Outgoing:
     streams = members.get("stream") == b"true"
     try:
         relayed = _RelayedRequest(members, target)
@@ -86,11 +96,15 @@ def _encoded(body: bytes, target: Target, headers: Mapping[str, str], *, counts:
     return Outgoing(
         path=COUNT_PATH if counts else MESSAGES_PATH,
         body=edit_object(members, put={}),
-        headers=own_headers,
+        headers={**own_headers, **session_header(relayed.quirks, _session(members))},
         dropped=relayed.losses.paths,
         stream=streams and not counts,
         names=relayed.names,
     )
+
+
+class _Metadata(msgspec.Struct):
+    user_id: str | None = None
 
 
 class _Named(msgspec.Struct):
@@ -103,6 +117,7 @@ class _Text(msgspec.Struct):
 
 
 _named_decoder = msgspec.json.Decoder(_Named)
+_metadata_decoder = msgspec.json.Decoder(_Metadata | None)
 _text_decoder = msgspec.json.Decoder(_Text)
 
 
@@ -112,7 +127,7 @@ class _RelayedRequest:
     def __init__(self, members: dict[str, bytes], target: Target) -> None:
         self._members = members
         self._target = target
-        self._quirks = quirks_of(target.compat)
+        self.quirks = quirks_of(target.compat)
         self.losses = Losses(Request(dialect=DIALECT, model=None), target)
         self._tools = raw_array(members["tools"]) if members.get("tools", b"null") != b"null" else []
         self.names = self._tool_names()
@@ -130,7 +145,7 @@ class _RelayedRequest:
         Args:
             betas: Those the caller asked for.
         """
-        members, target, quirks = self._members, self._target, self._quirks
+        members, target, quirks = self._members, self._target, self.quirks
         self._take_out()
         if not target.hosted_by_vendor:
             self._take_out_vendor_fields(betas)
@@ -154,7 +169,7 @@ class _RelayedRequest:
         """Take out what exists only under betas that this upstream does not know; it would refuse them."""
         for name, needed in BETA_FIELDS.items():
             raw = self._members.get(name)
-            if raw is None or (name == "fallbacks" and self._quirks.fallback_models):
+            if raw is None or (name == "fallbacks" and self.quirks.fallback_models):
                 continue
             if name == "thread" and b'"continue"' in raw:
                 raise ThreadNotFound(
@@ -187,6 +202,16 @@ class _RelayedRequest:
         if not blocks or _text_decoder.decode(blocks[0]).text != introduction:
             blocks.insert(0, compact_json({"type": "text", "text": introduction}))
         members["system"] = join_array(blocks)
+
+
+def _session(members: Mapping[str, bytes]) -> str:
+    """Return the conversation's name as a header can carry it; empty when the caller names none."""
+    try:
+        metadata = _metadata_decoder.decode(members.get("metadata", b"null"))
+    except msgspec.DecodeError:
+        return ""  # the upstream says what is wrong with it
+    session = session_of_user(metadata.user_id) if metadata is not None else None
+    return session_of(Request(dialect=DIALECT, model=None, session=session))
 
 
 def _as_blocks(system: bytes) -> list[bytes]:

@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 
 from pi_model_proxy.dialects.anthropic_messages.client_thinking import (
-    Limit,
     ThinkingPlan,
     no_thinking,
     plan_thinking,
@@ -22,6 +21,7 @@ from pi_model_proxy.dialects.anthropic_messages.client_thinking import (
 )
 from pi_model_proxy.dialects.anthropic_messages.quirks import Quirks
 from pi_model_proxy.dialects.anthropic_messages.relay_messages import loop_in_progress
+from pi_model_proxy.dialects.budgets import Limit
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.reading import decode
 from pi_model_proxy.dialects.reasoning import LevelChoice, choose_level

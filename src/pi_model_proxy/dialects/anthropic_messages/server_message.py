@@ -40,7 +40,7 @@ def encode_message(message: Message, context: AnswerContext) -> bytes:
     shown = [block for block in message.blocks if not (hides and isinstance(block, ReasoningBlock))]
     content = _content(shown, context) or _content(_only_text(message.blocks), context)
     calls = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    truncated = not all(are_arguments_whole(call.arguments) for call in calls)
+    truncated = not all(call.custom or are_arguments_whole(call.arguments) for call in calls)
     reason = stop_reason_of(message.finish, called=bool(calls), truncated=truncated)
     body: dict[str, Any] = {
         "id": message_id(message.id, context),
@@ -84,7 +84,8 @@ def _content_block(block: Block, context: AnswerContext, position: int) -> dict[
         case ReasoningBlock():
             return _thinking(block, context)
         case ToolCallBlock(arguments=arguments):
-            return {**tool_use_object(block, context, position), "input": input_object(arguments)}
+            given = {"input": arguments} if block.custom else input_object(arguments)
+            return {**tool_use_object(block, context, position), "input": given}
         case RawBlock():
             return raw_object_of(block)
         case _:

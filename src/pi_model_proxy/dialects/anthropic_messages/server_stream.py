@@ -58,6 +58,9 @@ _DELTA_HEAD: Final = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%s","%s":'
 )
 _DELTA_TAIL: Final = b"}}\n\n"
+_INPUT_HEAD: Final = '{"input":"'
+_INPUT_TAIL: Final = '"}'
+"""What stands around a custom tool's free text."""
 
 
 def error_frame(error: GatewayError) -> bytes:
@@ -95,8 +98,7 @@ class MessagesStreamEncoder:
             case TextDelta(text=text):
                 out = self._text(text)
             case ArgumentsDelta(text=text):
-                self._arguments.append(text)
-                out = self._head + ascii_text(text) + _DELTA_TAIL if text else b""
+                out = self._argue(text)
             case BlockStart(block=block):
                 out = self._begin(block)
             case BlockStop():
@@ -148,9 +150,10 @@ class MessagesStreamEncoder:
         match block:
             case ToolCallBlock():
                 self._called = True
-                return self._write_start(
+                begun = self._write_start(
                     {**tool_use_object(block, self._context, self._index + 1), "input": {}}
                 )
+                return begun + self._argued(_INPUT_HEAD) if block.custom else begun
             case ReasoningBlock(opaque=opaque):
                 self._opaque = opaque
             case RawBlock():
@@ -181,6 +184,17 @@ class MessagesStreamEncoder:
         opened = b"" if self._open else self._opened()
         return opened + self._head + ascii_text(text) + _DELTA_TAIL
 
+    def _argue(self, text: str) -> bytes:
+        if not text:
+            return b""
+        if isinstance(self._stub, ToolCallBlock) and self._stub.custom:
+            text = ascii_text(text)[1:-1].decode()  # free text stands in a member: input is an object here
+        return self._argued(text)
+
+    def _argued(self, text: str) -> bytes:
+        self._arguments.append(text)
+        return self._head + ascii_text(text) + _DELTA_TAIL
+
     def _hide(self, text: str) -> None:
         if self._hidden_chars < MAX_HIDDEN_CHARS:
             self._hidden.append(text)
@@ -189,6 +203,8 @@ class MessagesStreamEncoder:
     def _end_block(self) -> bytes:
         out = b""
         stub, self._stub = self._stub, None
+        if isinstance(stub, ToolCallBlock) and stub.custom:
+            out = self._argued(_INPUT_TAIL)
         if isinstance(stub, ReasoningBlock) and self._opaque is not None and not self._hides:
             self._stub = stub
             out = self._signed(self._opaque)

@@ -16,6 +16,8 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from pi_model_proxy.hub import Identity
+
 __all__ = ["Thinking", "Traits", "traits_of"]
 
 Thinking: TypeAlias = Literal["adaptive", "budget", "effort", "flat_effort", "untold"]
@@ -29,6 +31,9 @@ _BOUND: Final = ("opus-4-7", "opus-4-8", "opus-5", "sonnet-5", "haiku-5", "fable
 _ADAPTIVE: Final = (*_BOUND, "opus-4-6", "sonnet-4-6")
 _CACHED: Final = ("opus-5", "sonnet-5", "haiku-5", "fable-5", "-4-", "claude-3-7-sonnet", "claude-3-5-haiku")
 _GOVERNMENT: Final = ("us-gov.", "arn:aws-us-gov:")
+_GOVERNED: Final = "us-gov-"
+"""How regions of the government's begin."""
+NOBODY: Final = Identity()
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +52,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @functools.lru_cache(maxsize=MAX_KEPT)
-def traits_of(model: str, name: str = "") -> Traits:
-    """Return what the model with this id takes; `name` is what the catalogue calls it."""
+def traits_of(model: str, name: str = "", identity: Identity = NOBODY) -> Traits:
+    """Return what the model with this id takes; `name` is what the catalogue calls it, `identity` the account's."""
     lowered = [word.lower() for word in (model, name) if word]
     words = (*lowered, *(_SEPARATORS.sub("-", word) for word in lowered))
 
@@ -57,7 +62,7 @@ def traits_of(model: str, name: str = "") -> Traits:
 
     is_claude = any(part in word for word in lowered for part in _CLAUDE_IDS) or "claude" in name.lower()
     if is_claude:
-        is_government = model.lower().startswith(_GOVERNMENT)
+        is_government = model.lower().startswith(_GOVERNMENT) or identity.region.startswith(_GOVERNED)
         return Traits(
             is_claude=True,
             thinking="adaptive" if has(_ADAPTIVE) else "budget",
@@ -66,6 +71,6 @@ def traits_of(model: str, name: str = "") -> Traits:
             binds_thinking=has(_BOUND) and not is_government,
             takes_display=not is_government,
         )
-    if has(("gpt-oss",)):
-        return Traits(thinking="flat_effort")
-    return Traits(thinking="effort" if has(("gpt-",)) else "untold")
+    thinking: Thinking = "flat_effort" if has(("gpt-oss",)) else "effort" if has(("gpt-",)) else "untold"
+    # An inference profile's ARN does not tell whose model it is (pi: `AWS_BEDROCK_FORCE_CACHE`).
+    return Traits(thinking=thinking, takes_cache_points=identity.forces_cache_marks)

@@ -12,8 +12,6 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
-import msgspec
-
 from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.dialects.bedrock_converse.cache_points import CachePoints, place_points
 from pi_model_proxy.dialects.bedrock_converse.content import DIALECT, ContentWriter
@@ -26,6 +24,7 @@ from pi_model_proxy.dialects.bedrock_converse.thinking import (
 )
 from pi_model_proxy.dialects.bedrock_converse.tools import NO_CALLS, ToolWriter
 from pi_model_proxy.dialects.budgets import output_limit
+from pi_model_proxy.dialects.claude_history import finished_turns
 from pi_model_proxy.dialects.claude_schemas import enforceable_schema
 from pi_model_proxy.dialects.history import HistoryRules, repair_history
 from pi_model_proxy.dialects.losses import Losses
@@ -35,7 +34,7 @@ from pi_model_proxy.dialects.reasoning import choose_level
 from pi_model_proxy.dialects.surrogates import clean_json
 from pi_model_proxy.dialects.wishes import list_unfulfilled
 from pi_model_proxy.errors import BadRequest
-from pi_model_proxy.hub import ReasoningBlock, Request, Target, TextBlock, Turn
+from pi_model_proxy.hub import Request, Target
 from pi_model_proxy.wire import compact_json
 
 __all__ = ["EVENT_STREAM", "encode_request"]
@@ -69,7 +68,7 @@ class _RequestWriter:
     def __init__(self, request: Request, target: Target) -> None:
         self._request = request
         self._target = target
-        self._traits = traits_of(target.model, target.model_name)
+        self._traits = traits_of(target.model, target.model_name, target.identity)
         self._losses = Losses(request, target)
         self._tools = distinct_tools(request.tools, self._losses)
         self._names = ToolNames(self._tools, casing=target.identity.tool_names)
@@ -128,7 +127,7 @@ class _RequestWriter:
             system_turns="fold",
         )
         turns = repair_history(self._request.turns, rules, self._losses)
-        return self._content.messages(_finished(turns, self._losses) if is_claude else turns)
+        return self._content.messages(finished_turns(turns, self._losses) if is_claude else turns)
 
     def _system(self, messages: list[Json], *, must_not_call: bool) -> list[Json]:
         """Return the system blocks; instructions without any conversation become what the user says."""
@@ -272,19 +271,6 @@ class _RequestWriter:
                 losses.field(name)
         for name in request.extra:
             losses.path(name)
-
-
-def _finished(turns: tuple[Turn, ...], losses: Losses) -> list[Turn]:
-    """Return the turns as Claude wants them: none ends in thinking, and the last not in whitespace."""
-    finished: list[Turn] = []
-    for turn in turns:
-        blocks = list(turn.blocks)
-        while blocks and isinstance(blocks[-1], ReasoningBlock):
-            losses.path(blocks.pop().at, why="a turn cannot end in thinking")
-        if blocks and turn is turns[-1] and turn.role == "assistant" and isinstance(blocks[-1], TextBlock):
-            blocks[-1] = msgspec.structs.replace(blocks[-1], text=blocks[-1].text.rstrip())
-        finished.append(msgspec.structs.replace(turn, blocks=tuple(blocks)))
-    return finished
 
 
 def _encode(body: Json) -> bytes:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote
 
 import msgspec
 
+from pi_model_proxy.errors import BadRequest
 from pi_model_proxy.hub import Target
 
 __all__ = ["COUNT", "GENERATE", "STREAM", "VERTEX_KIND", "Address", "Form", "read_address", "request_path"]
@@ -30,6 +31,8 @@ _MODELS: Final = re.compile(
     r"(?:(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/(?P<publisher>[^/]+)/)?models/)?(?P<name>(?!models/$).+)"
 )
 """@ai-sdk/google 3.0 leaves `models/` out where the model's id has a slash."""
+_MAX_FIELDS: Final = 50
+"""More than a method's query has."""
 _MAX_VERSIONS: Final = 2
 """`/v1/v1beta/...`: a client with the version in its base URL adds its own."""
 _OWN_PUBLISHER: Final = "google"
@@ -50,6 +53,9 @@ def read_address(path: str, query: str = "") -> Address | None:
 
     Takes the Gemini API's paths (`/v1beta/models/{model}:generateContent`, any version or none) and
     Vertex AI's (`/v1/projects/p/locations/l/publishers/google/models/{model}:...`).
+
+    Raises:
+        BadRequest: the query has far too many fields.
     """
     rest = path.removeprefix("/")
     for _ in range(_MAX_VERSIONS):
@@ -70,9 +76,16 @@ def read_address(path: str, query: str = "") -> Address | None:
 
 def _form(method: str, query: str) -> Form | None:
     if method == STREAM:
-        asked = parse_qs(query, max_num_fields=50) if query else {}
+        asked = _asked(query) if query else {}
         return "sse" if "sse" in asked.get("alt", asked.get("$alt", ())) else "array"
     return {GENERATE: "plain", COUNT: "count"}.get(method)  # type: ignore[return-value] # dict.get widens the literals
+
+
+def _asked(query: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(query, max_num_fields=_MAX_FIELDS)
+    except ValueError as error:
+        raise BadRequest(f"The URL's query has more than {_MAX_FIELDS} fields; leave some out.") from error
 
 
 def request_path(target: Target, method: str) -> str:

@@ -15,11 +15,11 @@ import msgspec
 
 from pi_model_proxy.dialects.base import AnswerContext
 from pi_model_proxy.dialects.names import legal_id
-from pi_model_proxy.dialects.openai_chat.errors_out import error_frame
 from pi_model_proxy.dialects.openai_chat.legacy_out import FINISH_WORD, call_argued, call_begun, whole_call
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.reasoning_details import details_of
 from pi_model_proxy.dialects.openai_chat.usage import usage_json
+from pi_model_proxy.dialects.openai_errors import error_frame
 from pi_model_proxy.hub import (
     ArgumentsDelta,
     Block,

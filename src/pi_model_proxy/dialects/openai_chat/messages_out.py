@@ -179,6 +179,9 @@ class MessageWriter:
 
     def _replayed(self, thoughts: Sequence[ReasoningBlock]) -> _Json:
         """Return the field that gives the upstream its own thinking back; what it cannot read is listed."""
+        for block in thoughts:
+            if not block.text.strip() and (block.opaque is None or block.opaque.kind != "reasoning_details"):
+                self._losses.path(block.at, why="a token of another format")
         fields = replay_fields(thoughts)
         spoken = [block for block in thoughts if block.text.strip()]
         if fields or not spoken or self._quirks.requires_thinking_as_text:

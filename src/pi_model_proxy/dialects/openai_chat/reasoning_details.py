@@ -11,7 +11,7 @@ LiteLLM's `thinking_blocks` are read as well, and the plain text fields of other
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -40,21 +40,22 @@ _OF_ENTRY: Final = frozenset({
 })  # fmt: skip
 """`index` is left over from a stream."""
 
-_Kind = Literal["anthropic_signature", "anthropic_redacted", "openai_encrypted", "gemini_signature"]
+_Kind = Literal[
+    "anthropic_signature",
+    "anthropic_redacted",
+    "openai_encrypted",
+    "gemini_signature",
+    "pi_signature",
+    "pi_redacted",
+]
 
-OUR_FORMATS: Final[frozenset[str]] = frozenset(
-    {
-        "anthropic_signature",
-        "anthropic_redacted",
-        "openai_encrypted",
-        "gemini_signature",
-    }
-)
+OUR_FORMATS: Final[frozenset[str]] = frozenset(get_args(_Kind))
 
 _ENCRYPTED: Final[dict[str, _Kind]] = {
     "anthropic_redacted": "anthropic_redacted",
     "openai_encrypted": "openai_encrypted",
     "gemini_signature": "gemini_signature",
+    "pi_redacted": "pi_redacted",
     "anthropic-claude-v1": "anthropic_redacted",
     "openai-responses-v1": "openai_encrypted",
     "azure-openai-responses-v1": "openai_encrypted",
@@ -62,8 +63,16 @@ _ENCRYPTED: Final[dict[str, _Kind]] = {
     "google-gemini-v1": "gemini_signature",
 }
 """What `reasoning.encrypted` of each `format` is: ours, then OpenRouter's."""
-_SIGNED: Final = frozenset({"", "unknown", "anthropic_signature", "anthropic-claude-v1"})
-"""Formats of `reasoning.text` whose `signature` is Claude's; no other model signs its text."""
+_SIGNED: Final[dict[str, _Kind]] = {
+    "": "anthropic_signature",
+    "unknown": "anthropic_signature",
+    "anthropic_signature": "anthropic_signature",
+    "anthropic-claude-v1": "anthropic_signature",
+    "pi_signature": "pi_signature",
+}
+"""Whose `signature` stands beside the text of each `format`: Claude's, unless pi's own gateway passed it on."""
+_OF_TEXT: Final = frozenset(_SIGNED.values())
+"""Tokens that vouch for a text, which must travel with them."""
 
 
 def replay_token(entries: list[dict[str, Any]], field: str) -> Opaque | None:
@@ -108,10 +117,10 @@ def details_of(block: ReasoningBlock, *, origin: str, index: int) -> list[dict[s
     if opaque.kind == "reasoning_details":
         return _list_in(opaque.data)
     common = {"format": opaque.kind, "origin": opaque.origin or origin}
-    if opaque.item_id is not None and opaque.kind != "anthropic_signature":
+    if opaque.item_id is not None and opaque.kind not in _OF_TEXT:
         common["id"] = opaque.item_id
     entries: list[dict[str, Any]] = []
-    if opaque.kind == "anthropic_signature":
+    if opaque.kind in _OF_TEXT:
         entries.append({"type": "reasoning.text", "text": block.text, "signature": opaque.data})
     else:
         if opaque.kind == "openai_encrypted" and block.text:
@@ -208,9 +217,10 @@ def _from_detail(entry: dict[str, Any], summary: str, *, at: str) -> ReasoningBl
     form = _text(entry, "format")
     if entry.get("type") == "reasoning.text":
         signature = _text(entry, "signature")
-        if signature and form not in _SIGNED:
+        signed = _SIGNED.get(form)
+        if signature and signed is None:
             return None
-        opaque = _opaque("anthropic_signature", signature, entry) if signature else None
+        opaque = _opaque(signed, signature, entry) if signature and signed is not None else None
         return ReasoningBlock(text=_text(entry, "text"), opaque=opaque, at=at)
     kind = _ENCRYPTED.get(form)
     if entry.get("type") != "reasoning.encrypted" or kind is None:

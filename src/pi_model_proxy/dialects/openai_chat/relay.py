@@ -34,7 +34,7 @@ class ChatRelay:
         try:
             members = peek_request(body, usage_on_demand=True).members if peek is None else peek.members
             kept = kept_request(body, members, target, headers) if members is not None else None
-            return relay_request(body, target, headers) if kept is None else kept
+            return relay_request(body, target, headers, members) if kept is None else kept
         except RecursionError as error:
             raise too_deep() from error
 

@@ -17,9 +17,9 @@ from pi_model_proxy.dialects.openai_chat.answer_in import (
 from pi_model_proxy.dialects.openai_chat.answer_out import DONE_FRAME, PING_FRAME
 from pi_model_proxy.dialects.openai_chat.chunk_repair import ChunkRepair, SoundChunk, read_sound
 from pi_model_proxy.dialects.openai_chat.chunks import Chunk, read_chunk, unreadable
-from pi_model_proxy.dialects.openai_chat.errors_out import error_frame
 from pi_model_proxy.dialects.openai_chat.quirks import quirks_of
 from pi_model_proxy.dialects.openai_chat.usage import read_usage, usage_json
+from pi_model_proxy.dialects.openai_errors import error_frame
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream, GatewayError, UpstreamError
 from pi_model_proxy.hub import Finish, Usage

@@ -50,9 +50,8 @@ def kept_request(
     if kept.tests is None or "messages" not in members:
         return None
     try:
-        for name, raw in members.items():
-            test = kept.tests.get(name)
-            if test is not None and not test(raw):
+        for name in kept.tests.keys() & members:
+            if not kept.tests[name](members[name]):
                 return None
     except (ValueError, RecursionError):
         return None

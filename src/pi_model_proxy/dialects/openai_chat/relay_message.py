@@ -10,7 +10,7 @@ from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.openai_chat.answer_in import failure_in, read_finish, stream_error
 from pi_model_proxy.dialects.openai_chat.chunks import EMPTY, Chunk, read_chunk, unreadable
 from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
-from pi_model_proxy.dialects.openai_chat.usage import read_usage, usage_json
+from pi_model_proxy.dialects.openai_chat.usage import NO_COUNTS, Counts, read_usage, usage_json, usage_of
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream, UpstreamError
 from pi_model_proxy.hub import Finish
@@ -18,7 +18,6 @@ from pi_model_proxy.wire import Frame, ascii_json, edit_object, members_of, obje
 
 __all__ = ["relay_message"]
 
-_NULL: Final = msgspec.Raw(b"null")
 _NOTHING: Final = frozenset({b"", b"null"})
 
 
@@ -27,8 +26,17 @@ class _Choice(msgspec.Struct):
     usage: msgspec.Raw = EMPTY
 
 
-_choices: Final = msgspec.json.Decoder(list[_Choice]).decode
-_text: Final = msgspec.json.Decoder(str | None).decode
+class _Answer(msgspec.Struct):
+    """What is looked at of an answer that stays as it is."""
+
+    choices: list[_Choice]
+    usage: Counts | None = None
+    model: str | None = None
+    id: str | None = None
+    error: msgspec.Raw = EMPTY
+
+
+_answer: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def relay_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
@@ -41,28 +49,30 @@ def _kept_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts] | 
     try:
         if not body.isascii():
             body.decode()  # what is no UTF-8 is no answer
+        answer = _answer(body)
         members = members_of(body)  # which refuses halves of characters: those are mended on the long way
-        choices = _choices(members["choices"])
-        counts = members.get("usage", _NULL)
-        facts = Facts(
-            began=True,
-            done=True,
-            usage=None if counts == _NULL else read_usage(counts),
-            upstream_model=(_text(members["model"]) if "model" in members else None) or "",
-            upstream_id=(_text(members["id"]) if "id" in members else None) or "",
-        )
-    except (ValueError, KeyError, RecursionError):
+    except (ValueError, RecursionError):
         return None
-    if "error" in members:
+    counts = answer.usage
+    if answer.error != EMPTY or (counts is not None and counts == NO_COUNTS):
         return None
-    for choice in choices:
-        if facts.finish is None and choice.finish_reason:
-            facts.finish = _finish(choice.finish_reason)
-        if choice.usage and counts == _NULL:
+    native = None
+    for choice in answer.choices:
+        native = native or choice.finish_reason
+        if counts is None and choice.usage != EMPTY:
             return None
-    if facts.finish is None:
+    finish = _finish(native) if native else None
+    if finish is None:
         return None
     members["model"] = msgspec.Raw(ascii_json(context.model))
+    facts = Facts(
+        began=True,
+        done=True,
+        finish=finish,
+        usage=None if counts is None else usage_of(counts),
+        upstream_model=answer.model or "",
+        upstream_id=answer.id or "",
+    )
     return object_of(members), facts
 
 

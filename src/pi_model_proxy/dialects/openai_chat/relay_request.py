@@ -39,14 +39,21 @@ _NO_HEADERS: Final[Mapping[str, str]] = {}
 _Json = dict[str, Any]
 
 
-def relay_request(body: bytes, target: Target, headers: Mapping[str, str]) -> Outgoing:
-    """Return the caller's own body, edited where it must be.
+def relay_request(
+    body: bytes,
+    target: Target,
+    headers: Mapping[str, str],
+    read: Mapping[str, msgspec.Raw] | None = None,
+) -> Outgoing:
+    """Return the caller's own body, edited where it must be; `read` are its members, where they are known already.
 
     Raises:
         BadRequest: names the JSON path.
         UnsupportedFeature: something had to be removed and the caller asked for strictness.
     """
-    members = _members(body)
+    members = _members(body) if read is None else {name: bytes(raw) for name, raw in read.items()}
+    if "messages" not in members:
+        raise BadRequest("messages: must be an array with at least one message.", param="messages")
     # No hub request exists on this way; its empty stand-in lets losses be listed and refused as ever.
     losses = Losses(Request(dialect=DIALECT, model=None), target)
     editor = _Editor(members, target, losses)
@@ -81,8 +88,6 @@ def _members(body: bytes) -> dict[str, bytes]:
         if mended is body:
             raise BadRequest(f"The body is not a JSON object: {error}.") from error
         return _members(mended)
-    if "messages" not in members:
-        raise BadRequest("messages: must be an array with at least one message.", param="messages")
     return members
 
 

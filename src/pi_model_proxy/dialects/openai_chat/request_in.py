@@ -39,6 +39,8 @@ _NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {"store": (False,), "modalities": 
 _OF_STREAM: Final = frozenset({"include_usage"})
 _OF_EFFORT: Final = frozenset({"effort", "max_tokens", "exclude", "enabled"})
 _OF_THINKING: Final = frozenset({"type", "budget_tokens", "display"})
+_VISIBLE: Final = {"reasoning": "reasoning.exclude", "thinking": "thinking.display"}
+"""Where a wish can say that thinking be hidden: who cannot be told so shows it, and the wish is listed."""
 _OF_FORMAT: Final = frozenset({"type", "json_schema"})
 _OF_SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
 _DISPLAYS: Final[dict[str, Literal["none", "summary"]]] = {"omitted": "none", "summarized": "summary"}
@@ -128,6 +130,7 @@ def _paths(
         "max_output": max_output,
         "end_user": end_user,
         "reasoning": reasoning,
+        **({"reasoning.visible": _VISIBLE[reasoning]} if reasoning in _VISIBLE else {}),
         "tool_choice": tool_choice,
         "parallel_tools": parallel_tools,
     }

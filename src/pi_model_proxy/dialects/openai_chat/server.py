@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pi_model_proxy.dialects.base import AnswerContext, ErrorAnswer, Peek, StreamEncoder
 from pi_model_proxy.dialects.openai_chat.answer_out import ChatStreamEncoder, encode_message
-from pi_model_proxy.dialects.openai_chat.errors_out import encode_error
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT
 from pi_model_proxy.dialects.openai_chat.request_in import read_request
+from pi_model_proxy.dialects.openai_errors import encode_error
 from pi_model_proxy.dialects.peeking import peek_request
 from pi_model_proxy.dialects.reading import too_deep
 from pi_model_proxy.errors import GatewayError

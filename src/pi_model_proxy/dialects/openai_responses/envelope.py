@@ -10,41 +10,35 @@ Source: dialects.md §3.1 and §3.3.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Final, Literal
 
 import msgspec
 
+from pi_model_proxy.dialects.envelopes import ENVELOPE, Letter, is_envelope, open_letter, seal_letter
 from pi_model_proxy.dialects.openai_responses.sealed import joined, sealed, unsealed
 from pi_model_proxy.hub import Opaque, ReasoningBlock
 
-__all__ = ["ENVELOPE", "OWN_REASONING", "Carried", "is_envelope", "open_reasoning", "pack_reasoning"]
+__all__ = [
+    "ENVELOPE",
+    "OWN_REASONING",
+    "Carried",
+    "is_envelope",
+    "open_reasoning",
+    "open_summary",
+    "pack_reasoning",
+    "pack_summary",
+]
 
-ENVELOPE: Final = "pmp1."
-"""What every envelope begins with; version 1."""
+SUMMARY_BEGINS: Final = "The conversation up to here, summed up:\n\n"
+"""What a model is told before a summary."""
 OWN_REASONING: Final = "rs_pmp_"
 """What the ids of our own reasoning items begin with: no upstream has ever seen them."""
 
 _PLAIN: Final = "text"
 """In the place of a token's kind: thinking without one."""
-_PARTS: Final = 3
+_SUMMARY: Final = "summary"
+"""In the place of a token's kind: a conversation made short."""
 _NATIVE: Final = "openai_encrypted"
-
-
-class _Letter(msgspec.Struct, frozen=True, omit_defaults=True):
-    d: str = ""
-    """The token."""
-    i: str | None = None
-    """The item id that travels with it."""
-    o: str = ""
-    """Who made it, `provider/model`."""
-    t: str = ""
-    """The thinking, where the caller was not shown it."""
-    s: bool = False
-    """Whether the thinking is a summary."""
-    f: str = ""
-    """The chat field it arrived in."""
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +48,6 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
     """Its summary."""
     encrypted: str | None
     """`encrypted_content`."""
-
-
-_letter_decoder = msgspec.json.Decoder(_Letter)
-
-
-def is_envelope(encrypted: str) -> bool:
-    """Tell whether an `encrypted_content` is one of our envelopes."""
-    return encrypted.startswith(ENVELOPE)
 
 
 def pack_reasoning(
@@ -89,7 +75,7 @@ def pack_reasoning(
 
 def _envelope(block: ReasoningBlock, origin: str, *, hidden: bool) -> str:
     opaque = block.opaque
-    letter = _Letter(
+    letter = Letter(
         d=opaque.data if opaque is not None else "",
         i=opaque.item_id if opaque is not None else None,
         o=(opaque.origin if opaque is not None else "") or origin,
@@ -97,9 +83,18 @@ def _envelope(block: ReasoningBlock, origin: str, *, hidden: bool) -> str:
         s=block.summary,
         f=block.field,
     )
-    kind = opaque.kind if opaque is not None else _PLAIN
-    encoded = base64.urlsafe_b64encode(msgspec.json.encode(letter)).decode().rstrip("=")
-    return f"{ENVELOPE}{kind}.{encoded}"
+    return seal_letter(opaque.kind if opaque is not None else _PLAIN, letter)
+
+
+def pack_summary(text: str) -> str:
+    """Return the `encrypted_content` of a `compaction` item of ours; no secret, only not meant for eyes."""
+    return seal_letter(_SUMMARY, Letter(t=text))
+
+
+def open_summary(encrypted: str) -> str | None:
+    """Return the summary in a `compaction` item, as a message says it; None when it is not one of ours."""
+    opened = open_letter(encrypted)
+    return SUMMARY_BEGINS + opened[1].t if opened is not None and opened[0] == _SUMMARY else None
 
 
 def open_reasoning(
@@ -126,20 +121,18 @@ def open_reasoning(
 
 def _opened(envelope: str, text: str, *, is_summary: bool) -> ReasoningBlock:
     unread = ReasoningBlock(text=text, summary=is_summary)
-    parts = envelope.split(".")
-    if len(parts) != _PARTS:
+    opened = open_letter(envelope)
+    if opened is None:
         return unread
-    _mark, kind, encoded = parts
+    kind, letter = opened
     try:
-        padded = encoded + "=" * (-len(encoded) % 4)
-        letter = _letter_decoder.decode(base64.urlsafe_b64decode(padded.encode()))
         opaque = None if kind == _PLAIN else _token(kind, letter)
-    except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
+    except msgspec.ValidationError:
         return unread
     return ReasoningBlock(text=letter.t or text, summary=letter.s, field=letter.f, opaque=opaque)
 
 
-def _token(kind: str, letter: _Letter) -> Opaque:
+def _token(kind: str, letter: Letter) -> Opaque:
     """Return the token in a letter.
 
     Raises:

@@ -19,6 +19,7 @@ from pi_model_proxy.dialects.openai_responses.envelope import (
     OWN_REASONING,
     is_envelope,
     open_reasoning,
+    open_summary,
 )
 from pi_model_proxy.dialects.openai_responses.quirks import Quirks
 from pi_model_proxy.dialects.openai_responses.sealed import unsealed
@@ -31,6 +32,7 @@ __all__ = ["relay_input", "renamed_tools"]
 
 _TIED: Final = frozenset({"message", "function_call", "custom_tool_call"})
 """Items whose id ties them to the reasoning before them; without an id they stand alone."""
+_SUMMARIES: Final = frozenset({"compaction", "compaction_summary"})
 _TURNS: Final = frozenset({"user", "system", "developer"})
 _NO_ROLES: Final[dict[str, str]] = {}
 _ROLES_AT_CODEX: Final = {"system": "developer"}
@@ -137,6 +139,10 @@ class _Items:
             kept = self._reasoning(item, head, at)
             self._untied = kept is None
             return kept
+        summary = open_summary(head.encrypted_content or "") if head.type in _SUMMARIES else None
+        if summary is not None:
+            self._untied = False
+            return compact_json({"type": "message", "role": "user", "content": summary})
         if head.role in _TURNS:
             self._untied = False
         if head.role in self._roles:

@@ -20,7 +20,7 @@ from pi_model_proxy.dialects.openai_responses.quirks import Quirks, quirks_of
 from pi_model_proxy.dialects.openai_responses.relay_input import relay_input, renamed_tools
 from pi_model_proxy.dialects.openai_responses.state import refuse_state
 from pi_model_proxy.dialects.openai_responses.tools import DIALECT
-from pi_model_proxy.dialects.openai_responses.variants import CODEX, OPENAI, variant_of
+from pi_model_proxy.dialects.openai_responses.variants import CODEX, OPENAI, session_headers, variant_of
 from pi_model_proxy.dialects.reading import Fields, raw_members
 from pi_model_proxy.dialects.reasoning import LEVELS, choose_level
 from pi_model_proxy.dialects.sessions import session_of
@@ -136,7 +136,7 @@ class _Editor:
         session = session_of(
             Request(dialect=DIALECT, model=None, cache_key=self.top.text("prompt_cache_key"))
         )
-        return dict.fromkeys(self.variant.session_headers, session) if session else {}
+        return session_headers(self.variant, self.quirks, session)
 
     def edit(self) -> None:
         for name in [name for name in self.members if name in STEERING_FIELDS]:

@@ -17,7 +17,7 @@ from pi_model_proxy.dialects.openai_responses.items import ItemWriter
 from pi_model_proxy.dialects.openai_responses.quirks import quirks_of
 from pi_model_proxy.dialects.openai_responses.schemas import is_strict_schema
 from pi_model_proxy.dialects.openai_responses.tools import DIALECT, ToolWriter
-from pi_model_proxy.dialects.openai_responses.variants import OPENAI, variant_of
+from pi_model_proxy.dialects.openai_responses.variants import session_headers, variant_of
 from pi_model_proxy.dialects.reasoning import LevelChoice, choose_level, is_wish_lost
 from pi_model_proxy.dialects.sessions import session_of
 from pi_model_proxy.dialects.surrogates import clean_json
@@ -31,12 +31,6 @@ MIN_OUTPUT_TOKENS: Final = 16
 MAX_CACHE_KEY: Final = 64
 """Characters, OpenAI's limit; pi cuts there too."""
 MAX_END_USER: Final = 64
-_SESSION_HEADERS: Final = {
-    "openai": ("session-id", "x-client-request-id"),
-    "openai-nosession": ("x-client-request-id",),
-    "openrouter": ("x-session-id",),
-}
-"""By pi's `sessionAffinityFormat`."""
 _SERVICE_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
 
@@ -93,7 +87,7 @@ class _RequestWriter:
         return Outgoing(
             path=variant.path_for(target),
             body=_encode(self._body),
-            headers=self._session_headers(),
+            headers=session_headers(self._variant, self._quirks, session_of(request)),
             dropped=losses.paths,
             names=names,
             stop_here=request.stop,
@@ -108,13 +102,6 @@ class _RequestWriter:
             self._losses.mark(block.cache, block.at)
         text = "\n\n".join(block.text for block in blocks if block.text)
         return {"instructions": text or default, "input": items.write((), turns)}
-
-    def _session_headers(self) -> dict[str, str]:
-        """Return the headers by which a provider keeps a conversation at one machine."""
-        session = session_of(self._request)
-        by_flags = self._variant is OPENAI
-        names = _SESSION_HEADERS[self._quirks.session_format] if by_flags else self._variant.session_headers
-        return dict.fromkeys(names, session) if session else {}
 
     def _history_rules(self) -> HistoryRules:
         target = self._target

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from pi_model_proxy.dialects.openai_responses.envelope import is_envelope, open_reasoning
+from pi_model_proxy.dialects.openai_responses.envelope import is_envelope, open_reasoning, open_summary
 from pi_model_proxy.dialects.openai_responses.native_tools import (
     BY_CALL,
     BY_OUTPUT,
@@ -64,6 +64,7 @@ _OF_REASONING: Final = _KEPT_BOOK | {"summary", "content", "encrypted_content"}
 _OF_UPDATE: Final = _KEPT_BOOK | {"reasoning", "text"}
 _OF_TOOLS: Final = _KEPT_BOOK | {"role", "tools"}
 _TOOLS_INSIDE: Final = frozenset({"additional_tools", "tool_search_output"})
+_SUMMARIES: Final = frozenset({"compaction", "compaction_summary"})
 _ELSEWHERE: Final = {
     "item_reference": "it stands for an item that only the server which made it knows; send the item itself",
     "compaction": "it can only be read by the provider that made it; send the conversation itself",
@@ -174,6 +175,10 @@ class _Reader:
             self._tools += item.objects("tools")
         if kind == "additional_tools":
             item.unread(_OF_TOOLS, self._dropped)
+            return
+        summary = open_summary(item.text("encrypted_content") or "") if kind in _SUMMARIES else None
+        if summary is not None:
+            self.add("user", item.at, [TextBlock(text=summary, at=item.at)])
             return
         elsewhere = _ELSEWHERE.get(kind)
         if elsewhere is not None:

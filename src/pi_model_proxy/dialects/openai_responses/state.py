@@ -19,7 +19,7 @@ from pi_model_proxy.dialects.reading import Fields, decode, raw_members
 from pi_model_proxy.errors import BadRequest, UnsupportedFeature
 from pi_model_proxy.wire import edit_object, join_array, raw_array
 
-__all__ = ["State", "input_items", "is_reference", "read_state", "refuse_state", "resumed"]
+__all__ = ["State", "input_items", "is_reference", "read_state", "refuse_state", "resolved", "resumed"]
 
 NOT_FOUND: Final = "previous_response_not_found"
 """OpenAI's code; clients answer it by sending the whole conversation (pi 1.5.2, Codex CLI)."""
@@ -29,6 +29,8 @@ _REFERENCE: Final = "item_reference"
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks of a store."""
 
+    model: str | None = None
+    """Whom it is for; None when the request does not say."""
     previous_response_id: str | None = None
     """The response whose input and output come before this input."""
     conversation_id: str | None = None
@@ -50,6 +52,7 @@ class _Conversation(msgspec.Struct):
 
 
 class _Members(msgspec.Struct):
+    model: str | None = None
     previous_response_id: str | None = None
     conversation: str | _Conversation | None = None
     store: bool | None = None
@@ -77,6 +80,7 @@ def read_state(body: bytes) -> State:
     members = decode(body, _members_decoder)
     conversation = members.conversation
     return State(
+        model=members.model,
         previous_response_id=members.previous_response_id or None,
         conversation_id=conversation.id if isinstance(conversation, _Conversation) else conversation or None,
         references=_references(bytes(members.input)),
@@ -113,12 +117,13 @@ def resumed(body: bytes, earlier: Iterable[bytes], items: Mapping[str, bytes] | 
     """
     members = raw_members(body)
     known = items or {}
-    own = [_resolved(item, known) for item in input_items(body)]
+    own = [resolved(item, known) for item in input_items(body)]
     put = {"input": join_array([*earlier, *own])}
     return edit_object(members, put=put, remove=("previous_response_id", "conversation"))
 
 
-def _resolved(item: bytes, known: Mapping[str, bytes]) -> bytes:
+def resolved(item: bytes, known: Mapping[str, bytes]) -> bytes:
+    """Return the stored item that a reference names; any other item, and a reference to none, as it is."""
     if not known:
         return item
     try:

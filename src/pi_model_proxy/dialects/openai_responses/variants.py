@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
+from pi_model_proxy.dialects.openai_responses.quirks import Quirks
 from pi_model_proxy.hub import Target
 
-__all__ = ["AZURE", "CODEX", "OPENAI", "Variant", "variant_of"]
+__all__ = ["AZURE", "CODEX", "OPENAI", "Variant", "session_headers", "variant_of"]
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +37,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """How hosted tools' types begin that have another name by now, and that name."""
     takes_sampling_params: bool = True
     """Whether a model's `samplingParams` are merged into the body."""
-    session_headers: tuple[str, ...] = ()
-    """Headers that say which conversation a request belongs to."""
+    session_headers: tuple[str, ...] | None = ()
+    """Headers that say which conversation a request belongs to; None: the model's flags tell (`sessionAffinityFormat`)."""
     tells_tokens_late: bool = False
     """Whether encrypted reasoning may come with the terminal event only."""
 
@@ -47,7 +48,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.path}?api-version={version}" if version else self.path
 
 
-OPENAI: Final = Variant(kind="openai-responses")
+OPENAI: Final = Variant(kind="openai-responses", session_headers=None)
 AZURE: Final = Variant(
     kind="azure-openai-responses",
     api_version="v1",
@@ -68,9 +69,23 @@ CODEX: Final = Variant(
     takes_sampling_params=False,
     session_headers=("session-id", "x-client-request-id"),
 )  # fmt: skip
+_SESSION_HEADERS: Final = {
+    "openai": ("session-id", "x-client-request-id"),
+    "openai-nosession": ("x-client-request-id",),
+    "openrouter": ("x-session-id",),
+}
+"""By pi's `sessionAffinityFormat`."""
 _BY_KIND: Final = {variant.kind: variant for variant in (OPENAI, AZURE, CODEX)}
 
 
 def variant_of(target: Target) -> Variant:
     """Return how the target's kind speaks this format."""
     return _BY_KIND.get(target.kind, OPENAI)
+
+
+def session_headers(variant: Variant, quirks: Quirks, session: str) -> dict[str, str]:
+    """Return the headers by which a provider keeps a conversation at one machine; none without a name for it."""
+    if not session:
+        return {}
+    names = variant.session_headers
+    return dict.fromkeys(_SESSION_HEADERS[quirks.session_format] if names is None else names, session)

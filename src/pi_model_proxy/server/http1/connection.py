@@ -1,4 +1,4 @@
-"""One connection: requests in, answers out, in order; a task for the request that is being answered."""
+"""One connection: requests in, answers out, in order, by one task."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_closing", "_drain", "_due_s", "_half_closed", "_house", "_intake", "_is_kept_alive", "_limits", "_line", "_loop", "_paused",
-        "_since_s", "_stuck_s", "_transport", "_unsent", "congested", "heard_s", "task",
+        "_request", "_since_s", "_stuck_s", "_transport", "_unsent", "congested", "heard_s", "is_answering", "task",
     )  # fmt: skip
 
     def __init__(self, house: House, loop: asyncio.AbstractEventLoop) -> None:
@@ -85,8 +85,12 @@ class Connection(asyncio.Protocol):
         self._intake = Intake(house.limits.max_head_bytes)
         self._transport: asyncio.Transport | None = None
         self._line: Http1Line | None = None
+        self.is_answering = False
+        """A request is in hand."""
         self.task: asyncio.Task[None] | None = None
-        """Answers the request in hand."""
+        """Answers one request after the other; there from the first one to the end of the connection."""
+        self._request: asyncio.Future[None] | None = None
+        """What the task waits for between two requests."""
         self.heard_s = 0.0
         """When bytes came last, or an answer ended; of several idle connections the one silent longest goes first."""
         self.congested = False
@@ -125,7 +129,7 @@ class Connection(asyncio.Protocol):
         elif line.collects and not intake.complete:
             self._since_body(line)
             line.collect()
-        elif self.task is None:
+        elif not self.is_answering:
             self._forget_rest()
         elif intake.waiting_bytes > READ_AHEAD_BYTES:
             self._pause()
@@ -133,7 +137,7 @@ class Connection(asyncio.Protocol):
     @override
     def eof_received(self) -> bool:
         """The caller sends nothing more: it has gone, or waits for its answer; see `HALF_CLOSE_S`."""
-        if self.task is None or not self._intake.complete or self._half_closed:
+        if not self.is_answering or not self._intake.complete or self._half_closed:
             return False
         line = self._line
         if line is not None and line.finished and not self._intake.waiting_bytes:
@@ -148,12 +152,14 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._house.left(self)
         self._due_s = FOREVER
-        line, task = self._line, self.task
-        if line is None or task is None:
+        line = self._line
+        if line is None or not self.is_answering:
             self._line = None
-        elif not line.finished:
+        elif not line.finished and self.task is not None:
             line.left = True
-            task.cancel()
+            self.task.cancel()
+        if self._request is not None and not self._request.done():
+            self._request.set_result(None)
         self._wake()
 
     @override
@@ -186,8 +192,12 @@ class Connection(asyncio.Protocol):
             return
         self._since_s = self.heard_s
         self._due_s = FOREVER
-        line = self._line = Http1Line(self, self._intake, head, congested=self.congested)
-        self.task = self._loop.create_task(self._serve(line))
+        self._line = Http1Line(self, self._intake, head, self.congested, head.keep_alive)
+        self.is_answering = True
+        if self.task is None:
+            self.task = self._loop.create_task(self._serve())
+        elif self._request is not None:
+            self._request.set_result(None)
 
     def _wait_for_head(self) -> None:
         if self._half_closed:
@@ -196,14 +206,28 @@ class Connection(asyncio.Protocol):
             self._is_kept_alive = False
             self._due_s = self.heard_s + self._limits.head_s
 
-    async def _serve(self, line: Http1Line) -> None:
+    async def _serve(self) -> None:
+        """Answer one request after the other, to the end of the connection: a task for each would cost more."""
         try:
-            await self._house.handle(line)
-        except Exception as error:  # noqa: BLE001 - a handler's mistake costs one connection, never the process
-            self._loop.call_exception_handler({"message": "a request's handler failed", "exception": error})
+            while (line := self._line) is not None:
+                try:
+                    await self._house.handle(line)
+                except Exception as error:  # noqa: BLE001 - a handler's mistake costs one connection, never the process
+                    self._report(error)
+                finally:
+                    self.is_answering = False
+                    self._served(line)
+                if self._transport is None:
+                    break
+                if not self.is_answering:
+                    self._request = self._loop.create_future()
+                    await self._request
+                    self._request = None
         finally:
             self.task = None
-            self._served(line)
+
+    def _report(self, error: Exception) -> None:
+        self._loop.call_exception_handler({"message": "a request's handler failed", "exception": error})
 
     def _served(self, line: Http1Line) -> None:
         """Go on after an answer."""

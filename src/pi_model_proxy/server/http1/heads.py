@@ -82,7 +82,7 @@ class HeadParser:
 class RequestHead(Head):
     """A head with its framing."""
 
-    __slots__ = ("chunked", "expects_continue", "is_http_1_0", "keep_alive", "length", "upgrades")
+    __slots__ = ("chunked", "expects_continue", "is_http_1_0", "is_usual", "keep_alive", "length", "upgrades")
 
     length: int
     """Bytes of body; 0 when there is none, or when it is chunked. Requests with equal heads differ in it alone."""
@@ -95,6 +95,8 @@ class RequestHead(Head):
     """Its body comes when we say so."""
     upgrades: bool
     """It offers another protocol, so what follows its head may be that protocol."""
+    is_usual: bool
+    """Nothing in it decides how the answer is framed."""
 
 
 def read_head(raw: bytes, parser: HeadParser) -> RequestHead:
@@ -122,6 +124,7 @@ def read_head(raw: bytes, parser: HeadParser) -> RequestHead:
     head.upgrades = parser.upgrades
     head.keep_alive = parser.keep_alive and not head.upgrades
     head.expects_continue = not head.is_http_1_0 and headers.get("expect", "").lower() == "100-continue"
+    head.is_usual = not (head.is_http_1_0 or head.expects_continue or method == "HEAD")
     _know_framing(head, headers)
     return head
 

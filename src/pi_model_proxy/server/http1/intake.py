@@ -22,6 +22,7 @@ class Intake:
 
     __slots__ = (
         "_at",
+        "_body",
         "_data",
         "_known",
         "_left",
@@ -41,6 +42,8 @@ class Intake:
         """The beginning of a head, as it came; or the last bytes of the chunks that were read."""
         self._parser: HeadParser | None = None
         self._left = 0
+        self._body = b""
+        """The whole body of the current request, if it came with its head."""
         self._overhead = 0
         self._known: KnownHead | None = None
         self.complete = True
@@ -76,12 +79,20 @@ class Intake:
             Refusal: these bytes are no request.
         """
         known = self._known
-        if known is not None and not self._raw:
-            end = known.match(self._data, self._at)
+        if known is not None and self._parser is None:
+            data = self._data
+            end = known.match(data, self._at)
             if end:
-                self._advance(end)
-                self._left = known.head.length
-                self.complete = not self._left
+                length = known.head.length
+                stop = end + length
+                if stop <= len(data):
+                    # Most requests come in one piece.
+                    self._body = data[end:stop]
+                    self._advance(stop)
+                    self._left, self.complete = 0, True
+                else:
+                    self._advance(end)
+                    self._left, self.complete = length, False
                 return known.head
         return self._read_head()
 
@@ -112,7 +123,7 @@ class Intake:
     def _begin(self, parser: HeadParser) -> RequestHead:
         head = read_head(self._raw, parser)
         self._known = remember(self._raw, head)
-        self._raw = b""
+        self._raw = self._body = b""
         self._overhead = 0
         self._left = head.length
         if head.chunked:
@@ -129,8 +140,11 @@ class Intake:
         Raises:
             Refusal: it is chunked, and the chunks cannot be read.
         """
+        if self.complete:
+            body, self._body = self._body, b""
+            return body
         parser = self._parser
-        if parser is not None and not self.complete:
+        if parser is not None:
             return self._chunks(parser)
         data, at = self._data, self._at
         stop = min(at + self._left, len(data))

@@ -101,12 +101,12 @@ class Http1Transport:
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float
     ) -> tuple[int, bytes]:
-        """Send one small request (a token refresh, say) and return its status and whole body.
+        """Send one small request (a token refresh, say) and return its status and whole body; without a body a GET.
 
         Raises:
             UpstreamError: no whole answer came within `timeout_s`.
         """
-        request = UpstreamRequest(UpstreamHead("POST", url, headers), body)
+        request = UpstreamRequest(UpstreamHead("POST" if body else "GET", url, headers), body)
         try:
             async with asyncio.timeout(timeout_s):
                 response = await self.open(request, Deadlines(connect_s=timeout_s, headers_s=timeout_s))

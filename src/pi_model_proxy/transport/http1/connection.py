@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
 
     # What the client says.
 
-    async def ask(self, prepared: Prepared, body: bytes, headers_s: float) -> Answer:
+    async def ask(self, prepared: Prepared, body: bytes, headers_s: float | None) -> Answer:
         """Send a request and return its answer once the headers are here.
 
         Raises:
@@ -105,8 +105,10 @@ class Connection(asyncio.Protocol):
             UpstreamTimeout: nothing came in `headers_s`.
         """
         answer = self._answer = Answer(self, self.loop)
-        self._headers_s = headers_s
-        deadline = self._timers.after(headers_s, self._too_slow)
+        deadline = None
+        if headers_s is not None:
+            self._headers_s = headers_s
+            deadline = self._timers.after(headers_s, self._too_slow)
         try:
             if self._transport is None:
                 answer.end_of_input(orderly=True)
@@ -123,7 +125,8 @@ class Connection(asyncio.Protocol):
             self.abort()
             raise
         finally:
-            deadline.cancel()
+            if deadline is not None:
+                deadline.cancel()
         return answer
 
     async def _send(self, body: bytes, answer: Answer) -> None:

@@ -8,10 +8,12 @@ bare LF end a line. So a line begins after each `\n`, and its name ends at the f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator
 from typing import Final, NamedTuple
 
 from typing_extensions import override
+
+from pi_model_proxy.transport.upstream import AnswerHeaders
 
 __all__ = ["Framing", "Headers", "end_of_head", "framing_of"]
 
@@ -79,7 +81,7 @@ def _joined(values: Iterator[bytes]) -> str:
     return b",".join(filter(None, stripped)).decode("latin-1").lower()
 
 
-class Headers(Mapping[str, str]):
+class Headers(AnswerHeaders):
     """Names in lower case; of repeated headers the values joined by commas."""
 
     __slots__ = ("_lower", "_text")
@@ -89,26 +91,22 @@ class Headers(Mapping[str, str]):
         self._text = text
         self._lower = text.lower()
 
-    def _find(self, mark: bytes) -> str | None:
-        lower = self._lower
-        at = lower.find(mark)
-        if at < 0:
-            return None
-        start = at + len(mark)
-        end = lower.find(b"\n", start)
-        value = self._text[start:end].strip(_BLANKS).decode("latin-1")
-        if lower.find(mark, end) < 0:
-            return value
-        return ",".join(each for name, each in self._lines() if _mark_of(name) == mark)
-
     @override
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override] # any default is a text here
-        value = self._find(_marks.get(name) or _mark_of(name))
-        return default if value is None else value
+        mark = _marks.get(name) or _mark_of(name)
+        lower = self._lower
+        start = lower.find(mark)
+        if start < 0:
+            return default
+        start += len(mark)
+        end = lower.find(b"\n", start)
+        if lower.find(mark, end) >= 0:
+            return ",".join(each for other, each in self._lines() if other == name)
+        return self._text[start:end].strip(_BLANKS).decode("latin-1")
 
     @override
     def __getitem__(self, name: str) -> str:
-        value = self._find(_marks.get(name) or _mark_of(name))
+        value = self.get(name)
         if value is None:
             raise KeyError(name)
         return value
@@ -116,6 +114,24 @@ class Headers(Mapping[str, str]):
     @override
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (_marks.get(name) or _mark_of(name)) in self._lower
+
+    @override
+    def beginning(self, *starts: str) -> dict[str, str]:
+        known = _beginnings.get(starts)
+        if known is None:
+            known = _beginnings[starts] = re.compile(
+                b"\n(?:%b)" % b"|".join(re.escape(s.encode()) for s in starts)
+            )
+        if known.search(self._lower) is None:
+            return {}
+        return {name: value for name, value in self.items() if name.startswith(starts)}
+
+    @override
+    def items(self) -> ItemsView[str, str]:
+        joined: dict[str, str] = {}
+        for name, value in self._lines():
+            joined[name] = f"{joined[name]},{value}" if name in joined else value
+        return joined.items()
 
     @override
     def __iter__(self) -> Iterator[str]:
@@ -132,6 +148,8 @@ class Headers(Mapping[str, str]):
                 yield name.decode("latin-1").lower(), value.strip(_BLANKS).decode("latin-1")
 
 
+_beginnings: Final[dict[tuple[str, ...], re.Pattern[bytes]]] = {}
+"""How to look for what `beginning` was asked for: the same few names each time."""
 _marks: Final[dict[str, bytes]] = {}
 """What a header's line begins with, the end of the line before it included, by the names that were asked for."""
 
