@@ -101,6 +101,18 @@ oracle: setup  ## compare what we send, list and hold of logins with the real pi
 kills: setup  ## 200 SIGKILLs during a refresh (20 of them are in `make test`)
 	KILLS=200 $(BIN)/pytest tests/unit/credentials/test_crash_safety.py
 
+.PHONY: fuzz
+fuzz: setup  ## strange requests at every endpoint (N=20000 SEED=…; 2,000 of them are in `make test`)
+	@$(BIN)/python tests/fuzz/run.py -n $(or $(N),20000) $(if $(SEED),--seed $(SEED))
+
+.PHONY: agents
+agents: setup  ## official clients and coding agents in front of the gateway; writes docs/agents.md (first time about 10 minutes)
+	@$(BIN)/python tests/agents/run.py $(ARGS)
+
+.PHONY: conformance
+conformance: setup  ## our server against every check, with every demo kind
+	CONFORMANCE_ALL=1 $(BIN)/pytest tests/integration/test_conformance.py
+
 .PHONY: bench
 bench: $(VENV)/.node  ## compare with nginx, LiteLLM, Portkey, pi-ai and 9router here; writes docs/benchmarks.md (FULL=1: every test; KEEP=1: keep the ratios)
 	@$(BIN)/python bench/run.py $(if $(FULL),--full) $(if $(KEEP),--keep) $(ARGS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import pytest
@@ -24,11 +24,23 @@ THINKERS: Final = {"chat": ("thinker",), "responses": ("thinker",), "messages": 
 """Models for agents that ask for thinking; the first Claude takes budgets, the second only levels."""
 
 
+Spoken = Literal["chat", "messages", "responses", "gemini"]
+PATHS: Final[dict[str, Spoken]] = {
+    "/chat/completions": "chat",
+    "/messages": "messages",
+    "/responses": "responses",
+    "GenerateContent": "gemini",
+}
+TURNS: Final = {"chat": "messages", "messages": "messages", "responses": "input", "gemini": "contents"}
+"""Where each dialect keeps the conversation."""
+
+
 class Recorded(msgspec.Struct, forbid_unknown_fields=True):
     """One agent's request, and what of it must arrive."""
 
     agent: str
     path: str
+    """Gemini's holds `{model}`; elsewhere the model is in the body."""
     headers: dict[str, str]
     body: dict[str, Any]
     prompt: str
@@ -39,6 +51,11 @@ class Recorded(msgspec.Struct, forbid_unknown_fields=True):
     counts: bool = False
     calls: bool = False
     """The answer must be a tool call."""
+
+    @property
+    def spoken(self) -> Spoken:
+        """The caller's dialect."""
+        return next(dialect for part, dialect in PATHS.items() if part in self.path)
 
 
 def recorded() -> dict[str, Recorded]:
@@ -51,8 +68,6 @@ def recorded() -> dict[str, Recorded]:
 RECORDED: Final = recorded()
 GENERATING: Final = [name for name, found in RECORDED.items() if not found.counts]
 COUNTING: Final = [name for name, found in RECORDED.items() if found.counts]
-NATIVE: Final = {"chat": "/chat/completions", "messages": "/messages", "responses": "/responses"}
-"""Ending of the path of the callers who speak an upstream's own dialect."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +77,12 @@ def gateway(provider: StrictProvider, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def models_for(name: str, kind: Kind) -> tuple[str, ...]:
-    return THINKERS[kind] if RECORDED[name].thinks else ("vision",)
+    found = RECORDED[name]
+    if not found.thinks:
+        return ("vision",)
+    # Gemini's callers always sample too, which OpenAI's own models refuse while they reason. The gateway leaves
+    # sampling out for them alone; a server that a user calls `stub-chat` is not known to be one of them.
+    return ("openrouter",) if (found.spoken, kind) == ("gemini", "chat") else THINKERS[kind]
 
 
 CASES: Final = [
@@ -70,9 +90,12 @@ CASES: Final = [
 ]
 
 
-def post(gateway: GatewayProcess, name: str, kind: Kind, model: str) -> Answer:
+def post(gateway: GatewayProcess, name: str, model: str, **more: Any) -> Answer:
+    """Send what was recorded to another model, with fields added or replaced."""
     found = RECORDED[name]
-    return gateway.post(found.path, {**found.body, "model": f"stub-{kind}/{model}"}, found.headers)
+    named = {} if "{model}" in found.path else {"model": model}
+    path = found.path.replace("{model}", model)
+    return gateway.post(path, {**found.body, **named, **more}, found.headers)
 
 
 def said_by_chat(answer: Answer, *, stream: bool) -> tuple[str, list[str], str]:
@@ -104,10 +127,49 @@ def said_by_messages(answer: Answer, *, stream: bool) -> tuple[str, list[str], s
     return "".join(delta.get("text", "") for delta in deltas), calls, finish
 
 
+def said_by_responses(answer: Answer, *, stream: bool) -> tuple[str, list[str], str]:
+    assert stream, "no agent asks otherwise"
+    found = events(answer)
+    assert [event["sequence_number"] for event in found] == list(range(len(found)))
+    final = found[-1]
+    assert final["type"] == "response.completed"
+    output = final["response"]["output"]
+    parts = [part for item in output if item["type"] == "message" for part in item["content"]]
+    calls = [item["name"] for item in output if item["type"] == "function_call"]
+    return "".join(part["text"] for part in parts), calls, final["response"]["status"]
+
+
+def said_by_gemini(answer: Answer, *, stream: bool) -> tuple[str, list[str], str]:
+    del stream  # Gemini asks for it in the path, and every agent does
+    candidates = [event["candidates"][0] for event in events(answer)]
+    parts = [part for candidate in candidates for part in candidate.get("content", {}).get("parts", [])]
+    text = "".join(part.get("text", "") for part in parts if not part.get("thought"))
+    calls = [part["functionCall"]["name"] for part in parts if "functionCall" in part]
+    return text, calls, candidates[-1]["finishReason"]
+
+
+SAID: Final = {
+    "chat": said_by_chat,
+    "messages": said_by_messages,
+    "responses": said_by_responses,
+    "gemini": said_by_gemini,
+}
+ENDS: Final = {"stop", "end_turn", "tool_calls", "tool_use", "completed", "STOP"}
+
+
 def wanted_tools(found: Recorded) -> set[str]:
     """Return the names of the tools that any upstream can be offered."""
-    tools = [tool.get("function", tool) for tool in found.body.get("tools", [])]
-    return {tool["name"] for tool in tools if "parameters" in tool or "input_schema" in tool}
+    given = found.body.get("tools", [])
+    tools = [tool.get("function", tool) for tool in given]
+    tools += [function for tool in given for function in tool.get("functionDeclarations", [])]
+    schemas = {"parameters", "input_schema", "parametersJsonSchema"}
+    return {tool["name"] for tool in tools if not schemas.isdisjoint(tool)}
+
+
+def nested_tools(found: Recorded) -> list[str]:
+    """Return the names of the functions in namespaces, which only Responses can say as they are."""
+    given = [tool for tool in found.body.get("tools", []) if tool.get("type") == "namespace"]
+    return [function["name"] for tool in given for function in tool["tools"]]
 
 
 @pytest.mark.parametrize(("name", "kind", "model"), CASES)
@@ -115,12 +177,11 @@ def test_an_agents_request_is_answered_and_all_that_matters_arrives(
     gateway: GatewayProcess, provider: StrictProvider, name: str, kind: Kind, model: str
 ) -> None:
     found = RECORDED[name]
-    answer = post(gateway, name, kind, model)
+    answer = post(gateway, name, f"stub-{kind}/{model}")
     assert answer.status == 200, answer.text
     assert [(arrival.verdict, arrival.body) for arrival in provider.diary.refusals()] == []
-    said = said_by_messages if "/messages" in found.path else said_by_chat
-    text, calls, finish = said(answer, stream=found.body.get("stream", False))
-    assert finish in {"stop", "end_turn", "tool_calls", "tool_use"}
+    text, calls, finish = SAID[found.spoken](answer, stream=found.body.get("stream", False))
+    assert finish in ENDS
     assert text or calls
     asked = heard(provider)
     if asked.schema is not None:
@@ -128,20 +189,24 @@ def test_an_agents_request_is_answered_and_all_that_matters_arrives(
     assert calls or not found.calls
     assert found.prompt in asked.prompt or found.prompt in provider.diary.last().raw.decode()
     assert found.system in asked.system
-    assert {tool.name for tool in asked.tools} >= wanted_tools(found)
+    offered = {tool.name for tool in asked.tools}
+    assert offered >= wanted_tools(found)
+    if kind != found.spoken:
+        nested = nested_tools(found)
+        assert [name for name in nested if not any(each.endswith(name) for each in offered)] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", COUNTING)
 def test_an_agents_count_is_answered(gateway: GatewayProcess, name: str, kind: Kind) -> None:
-    answer = post(gateway, name, kind, "text")
+    answer = post(gateway, name, f"stub-{kind}/text")
     assert (answer.status, set(answer.json())) == (200, {"input_tokens"})
     assert answer.json()["input_tokens"] > 50
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [(name, kind) for name in GENERATING for kind in KINDS if NATIVE[kind] not in RECORDED[name].path],
+    [(name, kind) for name in GENERATING for kind in KINDS if kind != RECORDED[name].spoken],
 )
 def test_fields_that_nobody_knows_do_no_harm_in_translation(
     gateway: GatewayProcess, provider: StrictProvider, name: str, kind: Kind
@@ -149,9 +214,9 @@ def test_fields_that_nobody_knows_do_no_harm_in_translation(
     """Between two dialects they are left out and listed; within one they pass, and the upstream judges them."""
     found = RECORDED[name]
     model = models_for(name, kind)[0]
-    body = {**found.body, "model": f"stub-{kind}/{model}", "next_years_field": {"deep": [1]}}
-    body["messages"] = [{**message, "from_the_future": True} for message in body["messages"]]
-    answer = gateway.post(found.path, body, found.headers)
+    turns = TURNS[found.spoken]
+    more = {turns: [{**turn, "from_the_future": True} for turn in found.body[turns]]}
+    answer = post(gateway, name, f"stub-{kind}/{model}", next_years_field={"deep": [1]}, **more)
     assert answer.status == 200, answer.text
     assert "next_years_field" in answer.headers["x-pi-model-proxy-dropped"]
     assert provider.diary.refusals() == []

@@ -47,6 +47,15 @@ def test_messages_answers_under_every_path_that_sdks_make(gateway: GatewayProces
     assert answer.headers["request-id"] == answer.headers["x-request-id"]
 
 
+def test_an_endpoint_that_is_not_there_says_so_in_the_words_of_its_clients(gateway: GatewayProcess) -> None:
+    ollama = gateway.post("/api/pull", {"model": "x"})
+    assert (ollama.status, type(ollama.json()["error"])) == (404, str)
+    google = gateway.post("/v1beta/cachedContents", {})
+    assert (google.status, google.json()["error"]["status"]) == (404, "NOT_FOUND")
+    batches = gateway.post("/v1/messages/batches", {})
+    assert (batches.status, is_messages_error(batches)) == (404, True)
+
+
 @pytest.mark.parametrize("path", ["/health", "/"])
 def test_health_says_what_it_is(gateway: GatewayProcess, path: str) -> None:
     body = gateway.get(path).json()

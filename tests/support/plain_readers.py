@@ -35,13 +35,14 @@ class Heard:
     """All input tokens, cached or not; None: the dialect's answer named no counts."""
     cached: int = 0
     output: int = 0
+    total: int | None = None
     thought: int = 0
     error: str = ""
 
 
 def frames_of(data: bytes) -> Iterator[tuple[str, str]]:
     """Yield each event's name and data, as the standard for server-sent events says."""
-    for frame in data.decode("ascii").split("\n\n"):
+    for frame in data.decode().replace("\r\n", "\n").split("\n\n"):
         name, lines = "", []
         for line in frame.split("\n"):
             if line.startswith("event: "):
@@ -75,8 +76,12 @@ def chat(data: bytes, *, streamed: bool) -> Heard:
 
 
 def _chat_said(heard: Heard, said: Json) -> None:
-    heard.text += (said.get("content") or "") + (said.get("refusal") or "")
-    heard.thinking += said.get("reasoning_content") or ""
+    content = said.get("content") or ""
+    if isinstance(content, list):  # Mistral's parts
+        heard.thinking += "".join(inner["text"] for part in content for inner in part.get("thinking", []))
+        content = "".join(part.get("text", "") for part in content)
+    heard.text += content + (said.get("refusal") or "")
+    heard.thinking += said.get("reasoning_content") or said.get("reasoning") or ""
     for position, fragment in enumerate(said.get("tool_calls") or []):
         index = fragment.get("index", position)
         if index == len(heard.calls):
@@ -87,10 +92,10 @@ def _chat_said(heard: Heard, said: Json) -> None:
 
 
 def _chat_usage(heard: Heard, usage: Json) -> None:
-    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     heard.input, heard.output = usage["prompt_tokens"], usage["completion_tokens"]
-    heard.cached = usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)
-    heard.thought = usage.get("completion_tokens_details", {}).get("reasoning_tokens", 0)
+    heard.total = usage["total_tokens"]
+    heard.cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
+    heard.thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens", 0)
 
 
 def completions(data: bytes, *, streamed: bool) -> Heard:
@@ -120,7 +125,7 @@ def messages(data: bytes, *, streamed: bool) -> Heard:
         _messages_usage(heard, message["usage"])
         return heard
     usage: Json = {}
-    stop = ""
+    stop, is_call = "", False
     for name, said in frames_of(data):
         event = json.loads(said)
         assert event["type"] == name
@@ -128,12 +133,15 @@ def messages(data: bytes, *, streamed: bool) -> Heard:
             case "message_start":
                 usage |= event["message"]["usage"]
             case "content_block_start":
-                _messages_block(heard, event["content_block"], whole=False)
+                is_call = event["content_block"]["type"] == "tool_use"
+                _messages_block(
+                    heard, event["content_block"], whole=bool(event["content_block"].get("input"))
+                )
             case "content_block_delta":
                 delta = event["delta"]
                 heard.text += delta.get("text", "")
                 heard.thinking += delta.get("thinking", "")
-                if "partial_json" in delta:
+                if "partial_json" in delta and is_call:
                     heard.calls[-1].arguments += delta["partial_json"]
             case "message_delta":
                 usage |= {key: value for key, value in event["usage"].items() if value is not None}
@@ -178,6 +186,8 @@ def responses(data: bytes, *, streamed: bool) -> Heard:
         match name.removeprefix("response."):
             case "output_text.delta" | "refusal.delta":
                 heard.text += event["delta"]
+            case "reasoning_summary_part.added" if event["summary_index"]:
+                heard.thinking += "\n\n"
             case "reasoning_summary_text.delta" | "reasoning_text.delta":
                 heard.thinking += event["delta"]
             case "output_item.added" if event["item"]["type"] in {"function_call", "custom_tool_call"}:
@@ -210,8 +220,8 @@ def _response(heard: Heard, response: Json, *, items: bool) -> None:
         heard.finish, heard.error = "", response["error"]["message"]
     usage = response["usage"]
     if usage:
-        assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
         heard.input, heard.output = usage["input_tokens"], usage["output_tokens"]
+        heard.total = usage["total_tokens"]
         heard.cached = usage["input_tokens_details"]["cached_tokens"]
         heard.thought = usage["output_tokens_details"]["reasoning_tokens"]
 
@@ -233,15 +243,17 @@ def _gemini(pieces: list[Json]) -> Heard:
         if "error" in piece:
             heard.error = piece["error"]["message"]
             continue
-        for candidate in piece["candidates"]:
-            for part in candidate["content"]["parts"]:
+        heard.finish = piece.get("promptFeedback", {}).get("blockReason", heard.finish)
+        for candidate in piece.get("candidates", []):
+            for part in candidate.get("content", {}).get("parts", []):
                 _gemini_part(heard, part)
             heard.finish = candidate.get("finishReason") or heard.finish
         if usage := piece.get("usageMetadata"):
-            heard.input, heard.cached = usage["promptTokenCount"], usage.get("cachedContentTokenCount", 0)
+            heard.input = usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0)
+            heard.cached = usage.get("cachedContentTokenCount", 0)
             heard.thought = usage.get("thoughtsTokenCount", 0)
             heard.output = usage.get("candidatesTokenCount", 0) + heard.thought
-            assert usage["totalTokenCount"] == heard.input + heard.output
+            heard.total = usage["totalTokenCount"]
     return heard
 
 

@@ -68,6 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.arrivals.append(Arrival(self.path, headers, body))
         if headers.get("authorization") != f"Bearer {SIDE_KEY}":
             self._json(401, {"error": {"message": "no such key", "code": "invalid_api_key"}})
+        elif b"web page" in body:
+            self._whole(200, "text/html; charset=utf-8", b"<script>fetch('/v1/models')</script>")
         elif b"limited" in body:
             self._json(429, {"error": {"message": "slower, please", "type": "rate_limit_error"}})
         else:
@@ -81,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(body)
         texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
         sent: Any = list(VECTOR)
-        if asked.get("encoding_format") == "base64":
+        if asked.get("encoding_format") == "base64" and "floats-only" not in asked["model"]:
             sent = base64.b64encode(struct.pack("<3f", *VECTOR)).decode()
         data = [{"object": "embedding", "index": index, "embedding": sent} for index in range(len(texts))]
         usage = {"prompt_tokens": 4 * len(texts), "total_tokens": 4 * len(texts)}
@@ -150,6 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.send_header("x-ratelimit-remaining-requests", "7")
+        # What must stay between gateway and provider.
+        self.send_header("set-cookie", "provider=cookie")
+        self.send_header("access-control-allow-origin", "*")
+        self.send_header("location", "https://evil.example/")
         self.end_headers()
         self.wfile.write(body)
 

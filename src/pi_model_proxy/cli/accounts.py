@@ -18,11 +18,11 @@ from pi_model_proxy.cli.models import PAID_BY
 from pi_model_proxy.cli.pi_view import look, read_state
 from pi_model_proxy.cli.status import duration
 from pi_model_proxy.cli.terms import terms_of
-from pi_model_proxy.config import Environment, load
+from pi_model_proxy.config import Configuration, Environment, load
 from pi_model_proxy.providers import provider_row
-from pi_model_proxy.sources import AccountView, Problem, ProviderReport, view_accounts
+from pi_model_proxy.sources import AccountView, PiState, Problem, ProviderReport, Snapshot, view_accounts
 
-__all__ = ["parser", "run"]
+__all__ = ["NEVER_MS", "Row", "account_rows", "lapses", "parser", "run"]
 
 DESCRIPTION = """\
 Say for each provider which login or key is used, where it comes from, when it
@@ -75,6 +75,23 @@ def run(arguments: Namespace, console: Console, environment: Environment) -> int
     configuration = load(inputs_from(arguments, environment))
     _, snapshot = look(configuration, environment)
     state = read_state(configuration, environment)
+    rows = [
+        row
+        for row in account_rows(configuration, environment, snapshot, state)
+        if _matches(row.report.provider, arguments.pattern)
+    ]
+    if arguments.json:
+        told = {"agent_dir": str(configuration.settings.agent_dir), "readable": not state.is_invalid}
+        console.json({**told, **_as_json(rows, snapshot.problems)})
+    else:
+        _print(console, rows, snapshot.problems, everything=arguments.all or arguments.pattern is not None)
+    return 0 if any(row.report.usable for row in rows) else 1
+
+
+def account_rows(
+    configuration: Configuration, environment: Environment, snapshot: Snapshot, state: PiState
+) -> list[Row]:
+    """Return a row for each of pi's providers that has models or a credential, in catalogue order."""
     views = {
         view.provider: view
         for view in view_accounts(
@@ -84,17 +101,9 @@ def run(arguments: Namespace, console: Console, environment: Environment) -> int
             file_exists=lambda path: os.path.exists(_at_home(path, environment)),  # noqa: PTH110 - a string, as given
         )
     }
-    rows = [
-        Row(view=view, report=report)
-        for report in snapshot.providers
-        if (view := views.get(report.provider)) and _matches(report.provider, arguments.pattern)
+    return [
+        Row(view=view, report=report) for report in snapshot.providers if (view := views.get(report.provider))
     ]
-    if arguments.json:
-        told = {"agent_dir": str(configuration.settings.agent_dir), "readable": not state.is_invalid}
-        console.json({**told, **_as_json(rows, snapshot.problems)})
-    else:
-        _print(console, rows, snapshot.problems, everything=arguments.all or arguments.pattern is not None)
-    return 0 if any(row.report.usable for row in rows) else 1
 
 
 def _at_home(path: str, environment: Environment) -> str:
@@ -126,8 +135,8 @@ def _print_row(console: Console, row: Row) -> None:
     source = f" from {report.chosen}" if report.chosen else ""
     if report.usable:
         head = f"{PAID_BY.get(report.account, report.account)}{source}"
-        lapses = _lapses(row)
-        head += f"; {lapses}" if lapses else ""
+        when = lapses(row)
+        head += f"; {when}" if when else ""
     else:
         head = f"not usable{source.replace(' from', ':', 1)}: {report.reason}"
     head = f"{console.paint.bold(report.provider)}: {head}"
@@ -142,8 +151,8 @@ def _print_row(console: Console, row: Row) -> None:
             console.line(console.paint.dim(line))
 
 
-def _lapses(row: Row) -> str:
-    """Say when a login's access token lapses, and what becomes of it then."""
+def lapses(row: Row) -> str:
+    """Say when a login's access token lapses, and what becomes of it then; empty for what is no login."""
     expires_ms = row.report.expires_ms
     if row.report.account != "oauth" or expires_ms is None:
         return ""

@@ -11,7 +11,7 @@ import msgspec
 from pi_model_proxy import __version__
 from pi_model_proxy.cli.console import DEFAULT_WIDTH, Paint, wrapped
 from pi_model_proxy.cli.gaps import gaps
-from pi_model_proxy.config import Settings, sentence
+from pi_model_proxy.config import Settings, is_loopback_host, sentence
 from pi_model_proxy.gateway import Listing
 from pi_model_proxy.sources import Problem, ProviderReport
 
@@ -23,6 +23,7 @@ MODEL_LINES: Final = 2
 PROBLEM_LINES: Final = 4
 LEAST_PROBLEM_LINES: Final = 2
 UNSERVED_LINES: Final = 2
+EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - what to call instead of these
 
 
 class Banner(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +52,10 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True):
         """
         width = min(self.width, DEFAULT_WIDTH)
         key = " (callers need the key)" if settings.api_key is not None else ""
+        base = _callable(address, settings)
         head = [
             self.paint.bold(f"pi-model-proxy {__version__} at {address}") + key,
-            f"{'Base URLs':<10}OpenAI {address}/v1 · Anthropic {address}",
+            f"{'Base URLs':<10}OpenAI {base}/v1 · Anthropic {base}",
         ]
         foot = [f"{'Next':<10}pi-model-proxy status | models | check | config, each with --help"]
         offered = _section("Models", [self._offered(listing, settings)], width=width, lines=MODEL_LINES)
@@ -94,6 +96,15 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True):
             block = _section(label, [self.short(sentence(problem))], width=width, lines=free)
             said += [paint(block[0]), *block[1:]]
         return said
+
+
+def _callable(address: str, settings: Settings) -> str:
+    """Return the address as a caller writes it: all interfaces are no host, and its name is checked."""
+    scheme, _, rest = address.partition("://")
+    host, _, port = rest.rpartition(":")
+    if is_loopback_host(settings.host):
+        return address
+    return f"{scheme}://{settings.allowed_hosts[0] if settings.allowed_hosts else EVERYWHERE.get(host, host)}:{port}"
 
 
 def _reports(listing: Listing) -> list[ProviderReport]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pi_model_proxy.cli.arguments import Parser, add_settings, inputs_from
 from pi_model_proxy.cli.console import Console, wrapped
 from pi_model_proxy.cli.gaps import Gap, gaps
 from pi_model_proxy.cli.models import PAID_BY
+from pi_model_proxy.cli.paths import check_database, check_log
 from pi_model_proxy.cli.pi_view import look
 from pi_model_proxy.cli.terms import with_source
 from pi_model_proxy.config import (
@@ -26,7 +26,7 @@ from pi_model_proxy.config import (
 from pi_model_proxy.gateway import Listing
 from pi_model_proxy.sources import Problem, ProviderReport, Snapshot
 
-__all__ = ["parser", "run"]
+__all__ = ["configuration_problems", "parser", "run"]
 
 DESCRIPTION = """\
 Look for mistakes in the configuration and in pi's files: what is wrong, where,
@@ -90,9 +90,12 @@ def run(arguments: Namespace, console: Console, environment: Environment) -> int
 
 
 def _gather(configuration: Configuration, listing: Listing, snapshot: Snapshot) -> Findings:
-    names = check_model_names(configuration.settings, configuration.origins, listing.directory)
     return Findings(
-        configuration=(*configuration.problems, *names, *_check_log(configuration)),
+        configuration=(
+            *configuration_problems(configuration, listing),
+            *check_log(configuration),
+            *check_database(configuration),
+        ),
         files=snapshot.problems,
         providers=tuple(report for report in snapshot.providers if report.account or report.usable),
         gaps=tuple(gaps(listing)),
@@ -100,23 +103,10 @@ def _gather(configuration: Configuration, listing: Listing, snapshot: Snapshot) 
     )
 
 
-def _check_log(configuration: Configuration) -> list[Problem]:
-    path = configuration.settings.log_path
-    where = configuration.origins["log_path"].where or str(path)
-    # `access` answers where `exists` would raise: below a folder that may not be entered.
-    nearest = next(folder for folder in path.parents if os.access(folder, os.F_OK))
-    if path.is_dir():
-        what = f"{path} is a folder, so requests cannot be logged"
-        return [Problem(where=where, what=what, fix="name a file in logPath")]
-    writable = (
-        os.access(path, os.W_OK)
-        if os.access(path, os.F_OK)
-        else nearest.is_dir() and os.access(nearest, os.W_OK)
-    )
-    if not writable:
-        what = f"{path} cannot be written, so requests would not be logged"
-        return [Problem(where=where, what=what, fix="mend its permissions or set logPath")]
-    return []
+def configuration_problems(configuration: Configuration, listing: Listing) -> tuple[Problem, ...]:
+    """Return what is doubtful about the settings, the names of models in them among it."""
+    names = check_model_names(configuration.settings, configuration.origins, listing.directory)
+    return (*configuration.problems, *names)
 
 
 def _print(console: Console, findings: Findings) -> None:

@@ -75,8 +75,11 @@ class Console:
         self.line(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
     def complain(self, severity: str, text: str) -> None:
-        """Print `pi-model-proxy: error: ...` on standard error."""
-        self._err.write(f"{PROGRAM}: {severity}: {text}\n")
+        """Print `pi-model-proxy: error: ...` on standard error.
+
+        What would move the cursor or change colours is shown as an escape: some of it comes from callers and providers.
+        """
+        self._err.write(f"{PROGRAM}: {severity}: {_shown(text)}\n")
 
     def complain_of(self, problem: Problem) -> None:
         """Print a problem on standard error in one line, with its place and its remedy."""
@@ -91,6 +94,13 @@ class Console:
         """Return a path with the home folder written `~`, as people write it."""
         text, home = str(path), str(self._home or "")
         return "~" + text[len(home) :] if home and (text == home or text.startswith(home + "/")) else text
+
+
+def _shown(text: str) -> str:
+    """Return `text` with an escape in the place of every character that is not to be seen, but for line ends."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def open_console(environment: Mapping[str, str], *, home: Path | None = None) -> Console:

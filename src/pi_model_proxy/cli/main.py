@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "logout": "Take a provider's login or key out of pi's auth.json.",
     "config": "Show every setting, its value and where it came from.",
     "check": "Look for mistakes in the configuration and in pi's files.",
+    "doctor": "Look at everything that could keep a request from its answer.",
+    "conformance": "Ask a server whether it speaks its dialects as specified.",
 }
 """Sub-command and summary; the module of the same name holds `parser()` and `run()`."""
 
@@ -60,7 +62,7 @@ def _dispatch(words: list[str]) -> int:
 
 def overview() -> str:
     """Return the help that stands above all sub-commands."""
-    listed = "\n".join(f"  {name:<8} {summary}" for name, summary in COMMANDS.items())
+    listed = "\n".join(f"  {name:<11} {summary}" for name, summary in COMMANDS.items())
     return f"""\
 usage: {PROGRAM} [COMMAND] [OPTIONS]
 

@@ -121,6 +121,8 @@ def _explain_nothing(
 ) -> None:
     if matching:
         what = f"{len(matching)} models match, none can be used: --all says why"
+        if not listing.usable:
+            what += "; `pi-model-proxy login` lists the logins, --demo adds models that need none"
     elif pattern is not None and listing.entries:
         what = f"no model's name fits {pattern!r}; without a pattern all are listed"
     else:

@@ -19,6 +19,7 @@ SHORTEST_SAFE_KEY: Final = 16
 """Characters; a shorter key on an open address can be guessed."""
 
 _SET_KEY: Final = "set apiKey"
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _FOUND_LATER: Final = frozenset(server.provider for server in SERVERS)
 """Providers whose server may start at any time."""
 
@@ -45,7 +46,12 @@ def check_combinations(settings: Settings, origins: Mapping[str, Origin]) -> lis
         found.append(say("allowed_origins", what, f"{_SET_KEY}, or name the origins", severity="warning"))
     if open_address and key is not None and not settings.allowed_hosts:
         what = f"host is {settings.host}, but allowedHosts is empty: callers get in by a loopback name only"
-        found.append(say("host", what, "list the names callers use in allowedHosts", severity="note"))
+        fix, severity = "list the names callers use in allowedHosts", "note"
+        if settings.host not in _EVERYWHERE:
+            # Nothing listens on loopback then, so that name leads nowhere.
+            what = f"host is {settings.host}, but allowedHosts is empty: nobody gets in"
+            fix, severity = f"list {settings.host}, or the names callers use, in allowedHosts", "warning"
+        found.append(say("host", what, fix, severity=severity))
     if open_address and key is not None and len(key.reveal()) < SHORTEST_SAFE_KEY:
         what = f"apiKey has fewer than {SHORTEST_SAFE_KEY} characters, and other machines can try keys"
         found.append(say("api_key", what, "`openssl rand -hex 24` makes a good one", severity="warning"))

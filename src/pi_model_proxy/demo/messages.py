@@ -19,6 +19,7 @@ __all__ = ["Messages"]
 
 Json = dict[str, Any]
 
+_JSON_WISH = "JSON object"
 _FINISH = {
     "stop": "end_turn",
     "stop_sequence": "stop_sequence",
@@ -89,6 +90,8 @@ class Messages:
             # This format thinks only when asked to.
             thinking_off=not isinstance(thinking, dict) or thinking.get("type") == "disabled",
             schema=schema if isinstance(schema, dict) else None,
+            # This format has no switch for JSON without a schema: a model is told to, and obeys.
+            wants_json=_JSON_WISH in said.user_text or _JSON_WISH in _system_text(body),
         )
 
     def stream(self, script: Script, ask: Ask, new_id: NewId) -> Iterator[bytes]:
@@ -164,6 +167,10 @@ def _deltas(step: Step) -> Iterator[Json]:
         case _:
             for piece in pieces(step.text):
                 yield {"type": "text_delta", "text": piece}
+
+
+def _system_text(body: Json) -> str:
+    return Conversation().count(body.get("system"))
 
 
 def _tools(body: Json) -> Iterator[Offered]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pi_model_proxy.demo.formats import NewId, frame
 from pi_model_proxy.demo.reading import Conversation, Refused, integer, objects, offered, strings, text
@@ -21,6 +21,11 @@ Json = dict[str, Any]
 
 _CALLS = frozenset({"function_call", "custom_tool_call"})
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
+_UNKNOWN: Final = {
+    "previous_response_id": "previous_response_not_found",
+    "conversation": "conversation_not_found",
+}
+"""Members that name what only a store knows, and OpenAI's code for what is not in it: nothing is kept here."""
 
 
 class Responses:
@@ -40,6 +45,9 @@ class Responses:
         items = [{"role": "user", "content": given}] if isinstance(given, str) else objects(given)
         if not items:
             raise Refused(400, "invalid_request_error", "Missing required parameter: 'input'.")
+        for name, code in _UNKNOWN.items():
+            if body.get(name) is not None:
+                raise Refused(400, "invalid_request_error", f"{name} not found.", code=code)
         said = Conversation()
         said.count(body.get("instructions"))
         for item in items:

@@ -201,7 +201,8 @@ def _words(scene: Scene, ask: Ask, *, calling: int) -> str:
     if ask.results:
         told = "; ".join(f"{result.name} answered: {result.text[:MAX_ECHO]}" for result in ask.results)
         return f"{LABEL} {told}"
-    count = f"Your last message has {len(ask.user_text)} characters in {len(ask.user_text.split())} words."
+    words = len(ask.user_text.split())
+    count = f"Your last message has {len(ask.user_text)} characters in {words} word{'s' * (words != 1)}."
     return f"{LABEL} {count} {_remark(scene, ask)}"
 
 

@@ -44,6 +44,10 @@ class DemoSource:
         """Every demo model; never changes."""
         return self._snapshot
 
+    def held(self, model: Model) -> Lease | None:  # noqa: ARG002 - the protocol's
+        """See `ModelSource.held`."""
+        return None
+
     async def lease(self, model: Model) -> Lease:
         """Return the key of this run's demo upstream."""
         format_, key = self._formats[model.api], self._upstream.key

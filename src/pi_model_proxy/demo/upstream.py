@@ -18,7 +18,7 @@ from pi_model_proxy.demo.formats import Format
 from pi_model_proxy.demo.messages import Messages
 from pi_model_proxy.demo.models import CONTEXT_TOKENS, FORMATS, demo_models, scene_of
 from pi_model_proxy.demo.reading import Refused
-from pi_model_proxy.demo.scenes import Ask, Script, play
+from pi_model_proxy.demo.scenes import LABEL, Ask, Script, play
 from pi_model_proxy.errors import CallerError
 from pi_model_proxy.server.http1 import Http1Server, Limits
 from pi_model_proxy.server.line import Line
@@ -88,7 +88,10 @@ class DemoUpstream:
         methods = self._routes.get(line.head.path)
         answerer = methods.get(line.head.method) if methods else None
         if methods is None:
-            _refuse(line, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase)
+            what = (
+                f"{LABEL} The demo upstream answers chats only, not {line.head.method} {line.head.path[:60]}."
+            )
+            _refuse(line, HTTPStatus.NOT_FOUND, what)
         elif answerer is None:
             _refuse(line, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.METHOD_NOT_ALLOWED.phrase)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NoReturn
 
-from pi_model_proxy.errors import UnsupportedFeature
+from pi_model_proxy.errors import BadRequest, UnsupportedFeature
 from pi_model_proxy.hub import CacheMark, Request, Target, Tool
 
 __all__ = ["STEERING_FIELDS", "Losses"]
@@ -15,6 +15,16 @@ STEERING_FIELDS: Final = frozenset({
     "http_client", "organization", "proxy", "proxies", "vertex_credentials",
 })  # fmt: skip
 """Body fields of SDKs and other gateways that would steer our transport: always removed and listed."""
+
+
+_CONVERSATIONS: Final = {
+    "openai_responses": "input",
+    "google_gemini": "contents",
+    "openai_completions": "prompt",
+}
+"""Dialect to its member for the conversation; `messages` everywhere else."""
+MAX_WHY_CHARS: Final = 300
+"""A reason may quote what the caller wrote, of any length."""
 
 
 class Losses:
@@ -79,11 +89,20 @@ class Losses:
         Raises:
             UnsupportedFeature: always.
         """
-        reason = f" ({why})" if why else ""
+        reason = f" ({why[:MAX_WHY_CHARS]})" if why else ""
         raise UnsupportedFeature(
             f"{path}: {self._target.public_model} cannot be asked for this{reason}; remove the field or choose another model.",
             param=path,
         )
+
+    def refuse_empty(self) -> NoReturn:
+        """Refuse a conversation of which nothing is left to send, under the caller's own word for it.
+
+        Raises:
+            BadRequest: always.
+        """
+        path = _CONVERSATIONS.get(self._request.dialect, "messages")
+        raise BadRequest(f"{path}: there is nothing to send; add a user message.", param=path)
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def base64_of(holder: Fields, name: str, text: str) -> str:
     padded = plain + "=" * (-len(plain) % 4)
     try:
         binascii.a2b_base64(padded, strict_mode=True)
-    except binascii.Error as error:
+    except ValueError as error:  # of `binascii`, or what is not ASCII at all
         holder.refuse(name, f"holds broken base64 ({error})")
     return padded
 

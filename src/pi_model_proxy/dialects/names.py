@@ -203,7 +203,7 @@ def unwrap_input(arguments: str) -> str:
     """Return a custom tool's input from a function call's arguments; text that is no such object is the input."""
     try:
         return _input_decoder.decode(arguments).input
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return arguments
 
 

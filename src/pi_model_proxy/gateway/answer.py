@@ -18,7 +18,7 @@ from pi_model_proxy.gateway.translate import Translation, note
 from pi_model_proxy.hub import Event, Failure, Folder
 from pi_model_proxy.transport import UpstreamResponse
 
-__all__ = ["drain", "is_stream", "plain_answer", "stream_pipe", "whole_as_stream"]
+__all__ = ["answer_at_once", "drain", "is_stream", "plain_answer", "stream_pipe", "whole_as_stream"]
 
 DRAIN_S: Final = 0.25
 """How long to wait for the formal end of a stream whose terminal event is through, to keep its connection."""
@@ -69,6 +69,18 @@ def whole_as_stream(plan: Plan, opened: Opened, body: bytes, context: AnswerCont
     return b"".join(out), facts
 
 
+def answer_at_once(plan: Plan, opened: Opened, context: AnswerContext) -> tuple[bytes, Facts] | None:
+    """Return what `plain_answer` does, if all of the answer is here already, as most short ones are; else None.
+
+    Raises:
+        UpstreamError: as there.
+    """
+    if is_stream(opened.response):
+        return None
+    whole = read_at_once(opened.response)
+    return None if whole is None else _answer_of(plan, opened, whole, context)
+
+
 async def plain_answer(plan: Plan, opened: Opened, context: AnswerContext) -> tuple[bytes, Facts]:
     """Return the whole answer in the caller's dialect.
 
@@ -77,24 +89,21 @@ async def plain_answer(plan: Plan, opened: Opened, context: AnswerContext) -> tu
     Raises:
         UpstreamError: the answer is an error, broken, or not one at all.
     """
-    response = opened.response
-    relay = plan.relay
-    streamed = is_stream(response)
-    if not streamed and relay is not None:
-        whole = read_at_once(response)
-        body, facts = relay.message(await read_all(response) if whole is None else whole, context)
+    if not is_stream(opened.response):
+        return _answer_of(plan, opened, await read_all(opened.response), context)
+    facts, folder = Facts(), Folder()
+    await _fold_stream(plan, opened, folder, facts)
+    return plan.way.server.encode_message(folder.message(), context), facts
+
+
+def _answer_of(plan: Plan, opened: Opened, whole: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
+    if plan.relay is not None:
+        body, facts = plan.relay.message(whole, context)
         if facts.failure is not None:
             raise facts.failure
         return body, facts
-    facts = Facts()
-    folder = Folder()
-    if streamed:
-        await _fold_stream(plan, opened, folder, facts)
-    else:
-        whole = read_at_once(response)
-        if whole is None:
-            whole = await read_all(response)
-        _collect(plan.filler().filled(plan.events(whole, opened.outgoing)), folder, facts)
+    facts, folder = Facts(), Folder()
+    _collect(plan.filler().filled(plan.events(whole, opened.outgoing)), folder, facts)
     return plan.way.server.encode_message(folder.message(), context), facts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -14,7 +14,6 @@ from pi_model_proxy.gateway.headers import HOP_HEADER, hop_chain
 from pi_model_proxy.gateway.plan import Plan
 from pi_model_proxy.gateway.redact import looks_secret
 from pi_model_proxy.gateway.timelimit import TimeLimit
-from pi_model_proxy.gateway.way import Sending
 from pi_model_proxy.ledger import Attempt, Recorder
 from pi_model_proxy.ledger import Entry as LedgerEntry
 from pi_model_proxy.sources import Lease, Signer
@@ -68,21 +67,34 @@ class Attempts:
             BadRequest, UnsupportedFeature: the request cannot be put in its words.
         """
         offered = plan.way.entry
-        model = offered.offer.model
-        sending = plan.way.sending(await offered.source.lease(model))
+        source, model = offered.source, offered.offer.model
+        lease = source.held(model)
+        sending = plan.way.sending(await source.lease(model) if lease is None else lease)
         refreshed = mended_once = False
         if len(plan.call.body) > LARGE_BODY_BYTES:
             outgoing = await asyncio.to_thread(plan.encode, sending)
         else:
             outgoing = plan.encode(sending)
         while True:
-            entry.account = sending.lease.account
+            lease = sending.lease
+            entry.account = lease.account
+            attempt = Attempt(provider=lease.provider)
+            self._recorder.attempt(entry, attempt)
+            head = sending.head(outgoing, _hops(plan.call.headers), plan.traits(sending))
+            if lease.sign is not None:
+                head = await _signed(lease.sign, head, outgoing.body)
             try:
-                return Opened(await self._send(plan, outgoing, sending, entry, deadlines), outgoing)
+                response = await self._transport.open(UpstreamRequest(head, outgoing.body), deadlines)
+                attempt.status = response.status
+                attempt.upstream_id = self._upstream_id(response, lease)
+                if 200 <= response.status < 300:  # noqa: PLR2004 - the HTTP success class
+                    return Opened(response, outgoing)
+                raise await self._refusal(plan, response)
             except UpstreamError as error:
-                if _is_stale(error, sending.lease) and not refreshed:
+                attempt.error = error.proxy_error
+                if _is_stale(error, lease) and not refreshed:
                     refreshed = True
-                    renewed = await offered.source.lease_after_refusal(model, sending.lease)
+                    renewed = await source.lease_after_refusal(model, lease)
                     if renewed is not None:
                         sending = plan.way.sending(renewed)
                         continue
@@ -92,34 +104,13 @@ class Attempts:
                 mended_once = True
                 outgoing = msgspec.structs.replace(outgoing, body=mended)
 
-    async def _send(
-        self, plan: Plan, outgoing: Outgoing, sending: Sending, entry: LedgerEntry, deadlines: Deadlines
-    ) -> UpstreamResponse:
-        attempt = Attempt(provider=sending.lease.provider)
-        self._recorder.attempt(entry, attempt)
-        asked = plan.call.headers
-        hops = ",".join(hop_chain(asked)) if HOP_HEADER in asked else ""
-        head = sending.head(outgoing, hops, plan.traits(sending))
-        if sending.lease.sign is not None:
-            head = await _signed(sending.lease.sign, head, outgoing.body)
-        try:
-            response = await self._transport.open(UpstreamRequest(head, outgoing.body), deadlines)
-            attempt.status = response.status
-            attempt.upstream_id = self._upstream_id(response, sending)
-            if not 200 <= response.status < 300:  # noqa: PLR2004 - the HTTP success class
-                raise await self._refusal(plan, response)
-        except UpstreamError as error:
-            attempt.error = error.proxy_error
-            raise
-        return response
-
-    def _upstream_id(self, response: UpstreamResponse, sending: Sending) -> str | None:
+    def _upstream_id(self, response: UpstreamResponse, lease: Lease) -> str | None:
         """Return the provider's id of this request; it knows no other secrets than those it was sent."""
         headers = response.headers
         for name in _UPSTREAM_IDS:
             given = headers.get(name)
             if given:
-                if looks_secret(given, sending.lease.secrets):
+                if looks_secret(given, lease.secrets):
                     given = self._redact(given)
                 return given[:100]
         return None
@@ -141,6 +132,11 @@ class Attempts:
                 "Correct the key, or log in again with /login in pi."
             )
         return error
+
+
+def _hops(headers: Mapping[str, str]) -> str:
+    """Return the gateways that a request has been through, as they are passed on."""
+    return ",".join(hop_chain(headers)) if HOP_HEADER in headers else ""
 
 
 def _is_stale(error: UpstreamError, lease: Lease) -> bool:

@@ -16,7 +16,13 @@ from pi_model_proxy.catalog import cost_of
 from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.table import DIALECTS
 from pi_model_proxy.errors import GatewayError, LoopDetected, UpstreamError, UpstreamTimeout
-from pi_model_proxy.gateway.answer import is_stream, plain_answer, stream_pipe, whole_as_stream
+from pi_model_proxy.gateway.answer import (
+    answer_at_once,
+    is_stream,
+    plain_answer,
+    stream_pipe,
+    whole_as_stream,
+)
 from pi_model_proxy.gateway.attempts import Attempts, Opened, read_all
 from pi_model_proxy.gateway.caller import Call, Caller
 from pi_model_proxy.gateway.counting import Ask, ask_further, count_tokens
@@ -115,9 +121,18 @@ class Gateway:
             return
         try:
             with TimeLimit(ways.whole_s, ways.loop):
-                await self._plain(plan, caller, entry, ways)
+                opened = await self._attempts.open(plan, entry, ways.within_limit)
+                try:
+                    context = self._context(plan, opened)
+                    answered = answer_at_once(plan, opened, context)
+                    body, facts = await plain_answer(plan, opened, context) if answered is None else answered
+                except BaseException:
+                    opened.response.abort()
+                    raise
         except TimeoutError as error:
             raise _not_complete(ways.whole_s) from error
+        self._tell(plan, caller, entry, opened, body)
+        self._account(plan, entry, facts)
 
     async def count_tokens(
         self, dialect: str, call: Call, entry: Entry, *, model: str | None = None
@@ -256,17 +271,10 @@ class Gateway:
             raise facts.failure
         return body, facts
 
-    async def _plain(self, plan: Plan, caller: Caller, entry: Entry, ways: Ways) -> None:
-        opened = await self._attempts.open(plan, entry, ways.within_limit)
-        try:
-            body, facts = await plain_answer(plan, opened, self._context(plan, opened))
-        except BaseException:
-            opened.response.abort()
-            raise
+    def _tell(self, plan: Plan, caller: Caller, entry: Entry, opened: Opened, body: bytes) -> None:
         entry.status = 200
         entry.first_byte_ms = round((time.monotonic() - plan.call.arrived_s) * 1000, 1)
         caller.answer(200, body, self._headers(plan, opened, entry, _PLAIN_HEADERS))
-        self._account(plan, entry, facts)
 
     def _context(self, plan: Plan, opened: Opened) -> AnswerContext:
         return AnswerContext(

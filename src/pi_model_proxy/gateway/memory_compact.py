@@ -73,5 +73,5 @@ async def compact(memory: Memory, gateway: Gateway, call: Call, entry: Entry) ->
     messages = [listed_item(each.id, each.body) for each in items_of(items, ids) if is_of_user(each.body)]
     try:
         return compacted(listener.body, messages, (f"resp_{ids.hex(24)}", f"cmp_{ids.hex(16)}"))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BrokenStream(f"The summary cannot be read ({error}); try again.") from error

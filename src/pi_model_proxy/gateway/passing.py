@@ -8,7 +8,7 @@ can be used is passed on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from pi_model_proxy.dialects import openai_chat
 from pi_model_proxy.dialects.base import Outgoing, Peek
 from pi_model_proxy.dialects.losses import STEERING_FIELDS
+from pi_model_proxy.dialects.openai_embeddings import as_base64, wants_base64
 from pi_model_proxy.dialects.openai_errors import error_words
 from pi_model_proxy.dialects.openai_pictures import (
     MODALITIES,
@@ -46,7 +47,7 @@ from pi_model_proxy.ledger import Entry
 from pi_model_proxy.providers import RequestTraits, request_headers
 from pi_model_proxy.providers.pictures import draws_in_chat
 from pi_model_proxy.wire import FrameDecoder, ascii_json, compact_json, edit_object, encode_frame
-from pi_model_proxy.wire.multipart import FormPart, boundary_of, find_part
+from pi_model_proxy.wire.multipart import MAX_PARTS, FormPart, boundary_of, find_part, part_names
 
 __all__ = ["Listener", "Passing"]
 
@@ -59,6 +60,7 @@ PREFIXES: Final = {
 """pi's API kinds whose providers have OpenAI's other endpoints, and what stands between base URL and path."""
 MAX_WAYS: Final = 256
 """Names as callers write them; beyond this the memory is emptied, not grown."""
+_EMBEDDINGS: Final = "/embeddings"
 _PICTURES: Final = "/images/generations"
 _CHAT: Final = "/chat/completions"
 _NOT_FOUND: Final = 404
@@ -181,6 +183,8 @@ class Passing:
         _settle(entry, call)
         if media.startswith(_JSON) and len(body) <= _LARGE_ANSWER_BYTES:
             entry.count(_usage_in(body))
+        if path == _EMBEDDINGS and wants_base64(asked.members):
+            body = as_base64(body)
         caller.answer(200, body, headers)
 
     async def _draw(self, call: Call, caller: Listener, entry: Entry, ways: Ways, model: str) -> None:
@@ -330,6 +334,7 @@ def _read(call: Call) -> _Body:
     boundary = boundary_of(content_type)
     if boundary is None:
         return _read_json(call)
+    _check_names(part_names(call.body, boundary))
     part = find_part(call.body, boundary, "model")
     if part is None or len(content_type) > MAX_TYPE_CHARS or not content_type.isprintable():
         raise _unnamed()
@@ -340,6 +345,19 @@ def _read(call: Call) -> _Body:
     if not model:
         raise _unnamed()
     return _Body(model=model, content_type=content_type, part=part, text=call.body)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Let in forms with nothing in them that would steer a provider's own transport; out of JSON it is taken.
+
+    Raises:
+        BadRequest: there is such a part, or are so many parts that there may be one.
+    """
+    for name in names:
+        if name in STEERING_FIELDS:
+            raise BadRequest(f"{name}: not passed on to any provider; remove the field.", param=name)
+    if len(names) >= MAX_PARTS:
+        raise BadRequest(f"The form has {MAX_PARTS} parts or more; send fewer.")
 
 
 def _read_json(call: Call) -> _Body:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
 from typing import Any, Final
 
 from pi_model_proxy.dialects.table import DIALECTS
@@ -27,6 +26,14 @@ __all__ = ["App"]
 ERROR_HEADER: Final = "x-pi-model-proxy-error"
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9_, -]{1,2000}")
 _FIRST_ERROR: Final = 400
+_BEGINNINGS: Final = (
+    ("/api/", "ollama"),
+    ("/v1beta/", "google_gemini"),
+    ("/v1alpha/", "google_gemini"),
+    ("/v1/messages/", "anthropic_messages"),
+    ("/messages/", "anthropic_messages"),
+)
+"""Whose paths only one sort of client writes, so that what is not there is told in its words."""
 
 
 class App:
@@ -52,7 +59,10 @@ class App:
                 _preflight(exchange)
             elif head.method == "POST":
                 self._admit(head, admission)
-                body = await line.body(settings.max_body_bytes)
+                limit = settings.max_body_bytes
+                body = line.body_here(limit)
+                if body is None:
+                    body = await line.body(limit)
                 await admission.handler(state, _call(exchange, body), exchange)
             else:
                 self._require_ready(admission)
@@ -179,14 +189,18 @@ def _preflight(exchange: Exchange) -> None:
 def _dialect_for(exchange: Exchange) -> str:
     route = exchange.admission.route
     dialect = route.dialect if route is not None else ""
-    dialect = dialect or _spoken(exchange.line.head.headers)
+    dialect = dialect or _spoken(exchange.line.head)
     if dialect == "anthropic_messages":
         exchange.extra["request-id"] = exchange.request_id
     return dialect
 
 
-def _spoken(headers: Mapping[str, str]) -> str:
-    """Return the dialect that a caller's headers tell, where the path is everyone's."""
+def _spoken(head: Head) -> str:
+    """Return the dialect that a caller's head tells, where the path is everyone's, or nobody's."""
+    headers = head.headers
+    for beginning, dialect in _BEGINNINGS:
+        if head.path.startswith(beginning):
+            return dialect
     if is_anthropic(headers):
         return "anthropic_messages"
     return "google_gemini" if is_google(headers) else "openai_chat"

@@ -64,6 +64,10 @@ class _AsgiLine:
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
 
+    def body_here(self, limit: int) -> bytes | None:  # noqa: ARG002 - the protocol's
+        """See `Line.body_here`."""
+        return None
+
     async def body(self, limit: int) -> bytes:
         """See `Line.body`."""
         if self._length > limit:

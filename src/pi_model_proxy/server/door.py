@@ -10,7 +10,6 @@ import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 from pi_model_proxy.errors import BadRequest, Forbidden, NotAuthenticated, UnsupportedMedia
 from pi_model_proxy.server.query import read_query
@@ -31,6 +30,8 @@ OPEN_PATHS: Final = frozenset({"/health", "/livez", "/readyz", "/"})
 MAX_HOST_CHARS: Final = 260
 """A domain name has at most 253 (RFC 1035 §2.3.4), a port six more."""
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+_ORIGIN: Final = re.compile(rf"https?://{_HOST.pattern}", re.IGNORECASE)
+"""A page's; not `null`, and not two of them."""
 _LOOPBACK_V4: Final = re.compile(r"127(?:\.[0-9]{1,3}){3}")
 
 
@@ -98,12 +99,8 @@ def allowed_origin(origin: str, allowed: Collection[str]) -> bool:
         or origin.lower() in {entry.lower().rstrip("/") for entry in allowed}
     ):
         return True
-    try:
-        parts = urlsplit(origin)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and not parts.path and not parts.username and _is_loopback(host)
+    match = _ORIGIN.fullmatch(origin)
+    return match is not None and _is_loopback(match["name"])
 
 
 def check_origin(headers: Mapping[str, str], allowed: Collection[str]) -> None:

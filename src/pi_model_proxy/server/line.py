@@ -41,6 +41,10 @@ class Line(Protocol):
     left: bool
     """The caller went before the answer was finished."""
 
+    def body_here(self, limit: int) -> bytes | None:
+        """Return the whole body if it came with the head, as most do, and is not longer than `limit` bytes; else None."""
+        ...
+
     async def body(self, limit: int) -> bytes:
         """Return the whole body; asked for once.
 

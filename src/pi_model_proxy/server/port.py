@@ -20,10 +20,12 @@ _LISTENING: Final = "0A"
 class PortError(Exception):
     """The address cannot be listened on; the text says why."""
 
-    def __init__(self, why: str, *, fix: str) -> None:
+    def __init__(self, why: str, *, fix: str, is_taken: bool = False) -> None:
         super().__init__(why)
         self.fix = fix
         """What to do about it."""
+        self.is_taken = is_taken
+        """Whether somebody on this machine has the port."""
 
 
 def bind(host: str, port: int, *, shared: bool = False, listens: bool = True) -> socket.socket:
@@ -59,7 +61,9 @@ def bind(host: str, port: int, *, shared: bool = False, listens: bool = True) ->
 def _refusal(error: OSError, host: str, port: int) -> PortError:
     if error.errno == errno.EADDRINUSE:
         return PortError(
-            f"the port is taken by {holder(host, port)}", fix="choose another with --port, or stop it"
+            f"the port is taken by {holder(host, port)}",
+            fix="choose another with --port, or stop it",
+            is_taken=True,
         )
     if error.errno == errno.EACCES:
         return PortError(

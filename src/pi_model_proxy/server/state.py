@@ -66,7 +66,8 @@ class ServerState:
             "models": len(listing.usable),
             "providers": len(providers),
             "requests": answered,
-            "active_requests": active,
+            # Whoever asks is not meant.
+            "active_requests": max(0, active - 1),
             "workers": self.board.workers if self.board is not None else 1,
             "problems": len(listing.problems),
         }

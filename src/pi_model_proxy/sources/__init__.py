@@ -5,9 +5,11 @@ from pi_model_proxy.sources.base import Lease, ModelSource, Offer, Problem, Prov
 from pi_model_proxy.sources.fetching import CatalogFetcher, PiSide, fetch_with
 from pi_model_proxy.sources.local import LocalServers, LocalSettings
 from pi_model_proxy.sources.pi_files import PiFiles, PiFilesSettings
+from pi_model_proxy.sources.pi_snapshot import NOT_RENEWED
 from pi_model_proxy.sources.pi_state import PiFilesReader, PiState
 
 __all__ = [
+    "NOT_RENEWED",
     "AccountView",
     "CatalogFetcher",
     "Lease",

@@ -125,6 +125,10 @@ class ModelSource(Protocol):
         """The current offers; cheap, never does I/O."""
         ...
 
+    def held(self, model: Model) -> Lease | None:
+        """Return what `lease` would, if that is known without waiting."""
+        ...
+
     async def lease(self, model: Model) -> Lease:
         """Return what authenticates a request to `model`, refreshed if it is about to lapse.
 

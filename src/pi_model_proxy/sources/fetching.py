@@ -50,6 +50,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 """A longer list is given up."""
 MAX_ENTRIES: Final = 10_000
 SYSTEM_CLOCK: Final = Clock()
+_SAFE: Final = "https://"
 _OK: Final = 200
 _UNCHANGED: Final = 304
 _PER_MILLION: Final = 1_000_000
@@ -160,7 +161,8 @@ class CatalogFetcher:
         if answer.status != _OK:
             return known if answer.status == _UNCHANGED else None
         modified_ms = _milliseconds(answer.headers.get("last-modified", ""))
-        catalog = _catalog(provider, _records(msgspec.json.decode(answer.body)), modified_ms)
+        records = [each for each in _records(msgspec.json.decode(answer.body)) if _is_safe(each)]
+        catalog = _catalog(provider, records, modified_ms)
         return Listed(catalog=catalog, etag=answer.headers.get("etag", ""))
 
     async def _of_openrouter(self, provider: str, snapshot: Snapshot) -> Listed | None:
@@ -206,6 +208,8 @@ class CatalogFetcher:
         if answer.status != _OK:
             return None
         config = msgspec.json.decode(answer.body, type=_RadiusConfig)
+        if gateway.startswith(_SAFE) and not config.base_url.startswith(_SAFE):
+            raise ValueError("the list leads to an address that is not https")
         given = {"api": "pi-messages", "baseUrl": config.base_url}
         return Listed(catalog=_catalog(provider, [{**record, **given} for record in config.models], None))
 
@@ -311,6 +315,12 @@ def _records(document: object) -> list[Any]:
     return [record for record in document[:MAX_ENTRIES] if isinstance(record, dict)]
 
 
+def _is_safe(record: Mapping[str, Any]) -> bool:
+    """Whether a model's address, to which a key will go, is https; a list is no reason to send it in the clear."""
+    url = record.get("baseUrl")
+    return not url or (isinstance(url, str) and url.startswith(_SAFE))
+
+
 def _catalog(provider: str, records: list[Any], modified_ms: float | None) -> StoredCatalog:
     """Read records as those of pi's own store are read; one that is no model is passed over."""
     named = [{**record, "provider": provider} for record in records]
@@ -322,7 +332,7 @@ def _milliseconds(date: str) -> float:
     """Return a header's date; 0 when it is missing or none, as in pi."""
     try:
         return parsedate_to_datetime(date).timestamp() * 1000
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 

@@ -167,16 +167,23 @@ class PiFiles:
         known = self._standing.secrets if self._standing is not None else ()
         return (*known, *self._commands.values(), *self._refresher.secrets(), *self._lent)
 
+    def held(self, model: Model) -> Lease | None:
+        """See `ModelSource.held`: a lease is good for `LEASE_S`, unless the files change."""
+        held = self._leased.get(model.ref)
+        if held is None or held.standing is not self._standing or self._stale:
+            return None
+        return held.lease if self._clock.monotonic_s() < held.until_s else None
+
     async def lease(self, model: Model) -> Lease:
         """Return what authenticates a request to `model`, its login refreshed if it is about to lapse.
 
         Raises:
             CredentialError: there is no credential, or it cannot be used; the message says what to do.
         """
+        held = self.held(model)
+        if held is not None:
+            return held
         now_s = self._clock.monotonic_s()
-        held = self._leased.get(model.ref)
-        if held is not None and now_s < held.until_s and held.standing is self._standing and not self._stale:
-            return held.lease
         lease = await self._new_lease(model)
         # pi may renew a login at any moment, so a login's lease is never older than the file.
         if self._standing is not None and lease.account != "oauth":

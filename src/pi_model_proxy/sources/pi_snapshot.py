@@ -22,12 +22,14 @@ from pi_model_proxy.sources.base import Offer, Problem, ProviderReport, Snapshot
 from pi_model_proxy.sources.leasing import secret_headers
 from pi_model_proxy.sources.pi_state import PiState
 
-__all__ = ["Describing", "Standing", "entry_of", "stand", "take_snapshot"]
+__all__ = ["NOT_RENEWED", "Describing", "Standing", "entry_of", "stand", "take_snapshot"]
 
 OLD_ENTRY_NAMES: Final[Mapping[str, str]] = {"azure": "azure-openai-responses"}
 """What pi before 1.0.3 called a provider in auth.json; today's pi leaves such an entry unused."""
 FOUND_ELSEWHERE: Final = frozenset({"llama.cpp"})
 """Entries of auth.json for models that another source lists (`sources.local`)."""
+NOT_RENEWED: Final = "its login lapses and is not renewed"
+"""How a problem of that kind begins."""
 COPILOT: Final = "github-copilot"
 ANTHROPIC: Final = "anthropic"
 
@@ -246,9 +248,7 @@ def _renewal_problems(standing: Standing, describing: Describing) -> Iterator[Pr
         why = describing.why_not_renewable(account.provider, account.login)
         if why and account.login.expires_ms < FAR_MS and why not in told:
             told.add(why)
-            yield Problem(
-                where=account.provider, what=f"its login lapses and is not renewed: {why}", severity="note"
-            )
+            yield Problem(where=account.provider, what=f"{NOT_RENEWED}: {why}", severity="note")
 
 
 FAR_MS: Final = 4_102_444_800_000

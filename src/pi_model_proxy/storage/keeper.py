@@ -16,7 +16,7 @@ from pi_model_proxy.storage.file import DatabaseFile, TooNew, is_corrupt
 
 __all__ = ["Keeper"]
 
-_UNUSABLE = (sqlite3.Error, OSError, TooNew)
+_FORESEEN = (sqlite3.Error, OSError, TooNew)
 """What opening or using the file may raise; `TimeoutError` is an `OSError`."""
 
 
@@ -48,7 +48,7 @@ class Keeper:
     def _read(self, job: Job) -> None:
         try:
             result = job.work(self._opened().connection)
-        except _UNUSABLE as error:
+        except Exception as error:  # noqa: BLE001 - a mistake costs one job; whoever waits for others must hear of them
             self._give_up([job], error)
         else:
             self._is_broken = False
@@ -68,7 +68,7 @@ class Keeper:
                         result = StorageFailed(f"It is there already ({error}); nothing was kept.")
                     connection.execute("RELEASE job")
                     done.append((job, result))
-        except _UNUSABLE as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._give_up(jobs, error)
             return
         self._is_broken = False
@@ -93,14 +93,16 @@ class Keeper:
             )
         return file
 
-    def _give_up(self, jobs: Sequence[Job], error: sqlite3.Error | OSError | TooNew) -> None:
+    def _give_up(self, jobs: Sequence[Job], error: Exception) -> None:
+        # What nobody foresaw may quote what was to be kept.
+        why = str(error) if isinstance(error, _FORESEEN) else type(error).__name__
         if isinstance(error, sqlite3.Error) and is_corrupt(error):
             self.close()  # the next piece of work opens it again, which sets it aside
         elif not self._is_broken:
             self._is_broken = True
-            self._complain(f"the database cannot be used ({error}); requests are served without it")
+            self._complain(f"the database cannot be used ({why}); requests are served without it")
         for job in jobs:
-            _settle(job, StorageFailed(f"The database cannot be used ({error})."))
+            _settle(job, StorageFailed(f"The database cannot be used ({why})."))
 
 
 def _settle(job: Job, result: object) -> None:

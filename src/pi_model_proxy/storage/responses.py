@@ -8,18 +8,20 @@ on from: it is unknown, never short.
 from __future__ import annotations
 
 import time
-from asyncio import Future
+from asyncio import Future, get_running_loop
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from pi_model_proxy.storage.database import Database
+from pi_model_proxy.storage.database import Database, Work
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
 __all__ = ["Item", "KeptConversation", "KeptResponse", "ResponseStore", "StoreLimits"]
+
+T = TypeVar("T")
 
 MAX_CHAIN: Final = 10_000
 """Responses that may have gone on from each other."""
@@ -123,11 +125,11 @@ class ResponseStore:
             where = "response = ? AND is_output = 1"
             return None if row is None else (row[0], _items(connection, where, (response_id,)))
 
-        return self._database.read(work)
+        return self._read(work, None)
 
     def history(self, response_id: str) -> Future[list[Item] | None]:
         """Return everything said up to the end of a response, oldest first; None when some of it is not kept."""
-        return self._database.read(lambda connection: _history(connection, response_id))
+        return self._read(lambda connection: _history(connection, response_id), None)
 
     def input_items(self, response_id: str) -> Future[list[Item] | None]:
         """Return everything said before a response answered; None when some of it is not kept."""
@@ -139,7 +141,7 @@ class ResponseStore:
             ).fetchone()
             return said if said is None or not answered else said[:-answered]
 
-        return self._database.read(work)
+        return self._read(work, None)
 
     def delete_response(self, response_id: str) -> Future[bool]:
         """Forget a response; its items go with it unless they belong to a conversation. False when there is none."""
@@ -147,7 +149,7 @@ class ResponseStore:
         def work(connection: Connection) -> bool:
             return _delete_response(connection, response_id)
 
-        return self._database.write(work)
+        return self._change(work, nothing=False)
 
     def items(self, item_ids: Sequence[str]) -> Future[dict[str, bytes]]:
         """Return items by their ids; those that are not kept are missing."""
@@ -161,7 +163,7 @@ class ResponseStore:
                     found[item_id] = row[0]
             return found
 
-        return self._database.read(work)
+        return self._read(work, {})
 
     # Conversations.
 
@@ -179,7 +181,7 @@ class ResponseStore:
 
     def conversation(self, conversation_id: str) -> Future[KeptConversation | None]:
         """Return a conversation without its items."""
-        return self._database.read(lambda connection: _conversation(connection, conversation_id))
+        return self._read(lambda connection: _conversation(connection, conversation_id), None)
 
     def conversation_items(self, conversation_id: str) -> Future[list[Item] | None]:
         """Return a conversation's items, oldest first; None when there is no such conversation."""
@@ -189,7 +191,7 @@ class ResponseStore:
                 return None
             return _items(connection, "conversation = ?", (conversation_id,))
 
-        return self._database.read(work)
+        return self._read(work, None)
 
     def add(self, conversation_id: str, items: Sequence[Item]) -> Future[bool]:
         """Add items to a conversation; False when there is no such conversation."""
@@ -202,7 +204,7 @@ class ResponseStore:
             self._prune_now_and_then(connection, now)
             return True
 
-        return self._database.write(work, size=sum(len(item.body) for item in items))
+        return self._change(work, nothing=False, size=sum(len(item.body) for item in items))
 
     def describe(self, conversation_id: str, metadata: bytes) -> Future[KeptConversation | None]:
         """Give a conversation other metadata; None when there is no such conversation."""
@@ -213,11 +215,13 @@ class ResponseStore:
             )
             return _conversation(connection, conversation_id)
 
-        return self._database.write(work, size=len(metadata))
+        return self._change(work, nothing=None, size=len(metadata))
 
     def delete_conversation(self, conversation_id: str) -> Future[bool]:
         """Forget a conversation; items of responses stay with these. False when there is none."""
-        return self._database.write(lambda connection: _delete_conversation(connection, conversation_id))
+        return self._change(
+            lambda connection: _delete_conversation(connection, conversation_id), nothing=False
+        )
 
     def delete_item(self, conversation_id: str, item_id: str) -> Future[bool]:
         """Take an item out of a conversation; False when it is not in it."""
@@ -232,7 +236,17 @@ class ResponseStore:
             )
             return taken.rowcount > 0
 
-        return self._database.write(work)
+        return self._change(work, nothing=False)
+
+    # What all of them share.
+
+    def _read(self, work: Work[T], nothing: T) -> Future[T]:
+        """Return what is found, or `nothing` where nothing was ever kept: a question makes no file."""
+        return self._database.read(work) if self._database.exists else _done(nothing)
+
+    def _change(self, work: Work[T], *, nothing: T, size: int = 0) -> Future[T]:
+        """Change what is kept; `nothing` where nothing ever was."""
+        return self._database.write(work, size=size) if self._database.exists else _done(nothing)
 
     # Limits.
 
@@ -241,6 +255,12 @@ class ResponseStore:
         if self._since_pruned >= PRUNE_AFTER:
             self._since_pruned = 0
             _prune(connection, self._limits(), now)
+
+
+def _done(result: T) -> Future[T]:
+    future: Future[T] = get_running_loop().create_future()
+    future.set_result(result)
+    return future
 
 
 def _insert(

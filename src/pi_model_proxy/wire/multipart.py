@@ -6,14 +6,15 @@ Sources: RFC 7578 §4 (form data), RFC 2046 §5.1.1 (boundaries).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
-__all__ = ["FormPart", "boundary_of", "find_part"]
+__all__ = ["MAX_PARTS", "FormPart", "boundary_of", "find_part", "part_names"]
 
 MAX_PARTS: Final = 200
-"""More parts than any endpoint's form has."""
+"""More parts than any endpoint's form has; those behind them are not looked at."""
 MAX_HEAD_BYTES: Final = 8 * 1024
 """A part's own headers are shorter."""
 _BOUNDARY: Final = re.compile(
@@ -46,22 +47,30 @@ def boundary_of(content_type: str) -> bytes | None:
 
 def find_part(body: bytes, boundary: bytes, name: str) -> FormPart | None:
     """Return the first part of this name; None when there is none, or the body is broken before it."""
-    mark, wanted = b"--" + boundary, name.encode()
+    wanted = name.encode()
+    return next((part for found, part in _parts(body, boundary) if found == wanted), None)
+
+
+def part_names(body: bytes, boundary: bytes) -> list[str]:
+    """Return the names of the parts, in order, as far as the body can be read; at most `MAX_PARTS` of them."""
+    return [name.decode("utf-8", "replace") for name, _ in _parts(body, boundary) if name is not None]
+
+
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[bytes | None, FormPart]]:
+    mark = b"--" + boundary
     at = 0 if body.startswith(mark) else body.find(b"\r\n" + mark) + 2
     if at < 2 and not body.startswith(mark):  # noqa: PLR2004 - the length of the line break before a mark
-        return None
+        return
     for _ in range(MAX_PARTS):
         begin = at + len(mark)
         if not body.startswith(b"\r\n", begin):
-            return None  # the end mark, or no mark at all
+            return  # the end mark, or no mark at all
         head_end = body.find(b"\r\n\r\n", begin, begin + MAX_HEAD_BYTES)
         end = body.find(b"\r\n" + mark, head_end + 2) if head_end >= 0 else -1
         if end < 0:
-            return None
-        if _name_in(body[begin + 2 : head_end]) == wanted:
-            return FormPart(min(head_end + 4, end), end)
+            return
+        yield _name_in(body[begin + 2 : head_end]), FormPart(min(head_end + 4, end), end)
         at = end + 2
-    return None
 
 
 def _name_in(head: bytes) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,6 +75,15 @@ def test_embeddings_of_a_model_that_no_catalogue_lists(
     assert answer.headers["x-ratelimit-remaining-requests"] == "7"
     line = logged(passing, answer.headers["x-request-id"])
     assert (line["model"], line["input_tokens"], line["status"]) == (f"{served}/org/embed-3:small", 8, 200)
+
+
+def test_vector_096_a_server_that_knows_numbers_only_is_no_matter(client: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {"model": "side/org/floats-only", "input": "a", "encoding_format": "base64"}
+    answer = client.embeddings.with_raw_response.create(**asked)
+    told = json.loads(answer.content)["data"][0]["embedding"]
+    assert struct.unpack("<3f", base64.b64decode(told)) == VECTOR
+    plain = client.embeddings.create(**{**asked, "encoding_format": "float"})
+    assert plain.data[0].embedding == list(VECTOR)
 
 
 def test_the_clients_own_coding_of_numbers_is_left_alone(client: openai.OpenAI, side: SideProvider) -> None:

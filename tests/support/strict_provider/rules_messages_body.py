@@ -319,10 +319,16 @@ def budget_minimum(case: MessagesCase) -> Iterator[Objection]:
         yield no("thinking.enabled.budget_tokens", f"Input should be greater than or equal to {MIN_BUDGET}")
 
 
-@BODY.rule("the-thinking-budget-is-below-max-tokens", "dialects.md §1.3: `budget_tokens < max_tokens`")
+@BODY.rule(
+    "the-thinking-budget-is-below-max-tokens",
+    'dialects.md §1.3: `budget_tokens < max_tokens`; Anthropic\'s "Extended thinking", Interleaved thinking: with tools it is '
+    "the budget of the whole turn and may exceed it",
+)
 def budget_maximum(case: MessagesCase) -> Iterator[Objection]:
     """`count_tokens` has no limit to compare with."""
     budget = case.body.get("thinking", {}).get("budget_tokens", 0)
+    if case.body.get("tools") and has_beta(case, "interleaved-thinking"):
+        return
     if not case.counting and budget and budget >= case.body["max_tokens"]:
         yield Objection(
             where="max_tokens",

@@ -20,8 +20,9 @@ __all__ = ["TOOLS"]
 TOOLS: Final[Rulebook[ResponsesTraits]] = Rulebook()
 
 FUNCTION: Final = Shape(
-    {"type": STRING, "name": STRING, "parameters": nullable(OBJECT), "strict": nullable(BOOLEAN)},
+    {"type": STRING, "name": STRING, "parameters": nullable(OBJECT)},
     {
+        "strict": nullable(BOOLEAN),
         "description": nullable(STRING),
         "defer_loading": BOOLEAN,
         "output_schema": nullable(OBJECT),
@@ -59,7 +60,7 @@ WORDS: Final = ("none", "auto", "required")
 
 @TOOLS.rule(
     "tools-are-well-formed",
-    "dialects.md §1.1 RS tools: flat; §1.4: `parameters` and `strict` keys present (nullable)",
+    "dialects.md §1.1 RS tools: flat, `strict` may be left out (instructor and Open Responses do); §1.4: `parameters` present",
 )
 def tool_shape(case: ResponsesCase) -> Iterator[Objection]:
     """No nested `function` object."""
@@ -99,8 +100,9 @@ def schemas(case: ResponsesCase) -> Iterator[Objection]:
     """`strict: null` lets the vendor try, as an absent key would."""
     for path, tool in _tools(case.body.get("tools", []), "tools"):
         if tool["type"] == "function" and tool["parameters"] is not None:
+            strict = bool(tool.get("strict"))
             yield from check_schema(
-                tool["parameters"], name=tool["name"], where=f"{path}.parameters", strict=bool(tool["strict"])
+                tool["parameters"], name=tool["name"], where=f"{path}.parameters", strict=strict
             )
 
 

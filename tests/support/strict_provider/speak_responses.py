@@ -207,7 +207,11 @@ def _response(speech: Speech, response_id: str, output: list[Item], status: str)
             "verbosity": text.get("verbosity", "medium"),
         },
         "tool_choice": asked.get("tool_choice", "auto"),
-        "tools": asked.get("tools", []),
+        # The vendor says of each function how strictly it is held, also where the caller did not ask.
+        "tools": [
+            {"strict": True, **tool} if tool["type"] == "function" else tool
+            for tool in asked.get("tools", [])
+        ],
         "top_logprobs": asked.get("top_logprobs", 0),
         "top_p": asked.get("top_p", 1.0),
         "truncation": asked.get("truncation", "disabled"),

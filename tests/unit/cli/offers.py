@@ -20,6 +20,10 @@ class FixedSource:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
+    def held(self, model: Model) -> Lease | None:
+        """See `ModelSource.held`."""
+        return None
+
     async def lease(self, model: Model) -> Lease:
         raise AssertionError(model)
 

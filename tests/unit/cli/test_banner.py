@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pi_model_proxy import __version__
@@ -28,7 +29,7 @@ def text(*offers: Any, banner: Banner | None = None, **facts: Any) -> str:
     return (banner or Banner())(
         listing=listing(*offers, reports=reports),
         settings=facts.pop("settings", SETTINGS),
-        address=ADDRESS,
+        address=facts.pop("address", ADDRESS),
         problems=problems,
     )
 
@@ -41,6 +42,25 @@ def test_a_plain_start_is_told_in_four_lines() -> None:
         "Models    3 of 2 providers: openai 2, groq 1",
         "Next      pi-model-proxy status | models | check | config, each with --help",
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "names", "base"),
+    [
+        ("http://0.0.0.0:9876", (), "http://127.0.0.1:9876"),
+        ("http://[::]:9876", (), "http://[::1]:9876"),
+        ("http://0.0.0.0:9876", ("gateway.lan", "other.lan"), "http://gateway.lan:9876"),
+        ("http://192.168.1.5:9876", ("192.168.1.5",), "http://192.168.1.5:9876"),
+    ],
+)
+def test_a_base_url_is_one_that_the_host_check_lets_in(
+    address: str, names: tuple[str, ...], base: str
+) -> None:
+    host = address.removeprefix("http://").removesuffix(":9876").strip("[]")
+    settings = msgspec.structs.replace(SETTINGS, host=host, allowed_hosts=names)
+    said = text(offer("openai/a"), address=address, settings=settings).splitlines()
+    assert said[0].endswith(f" at {address}")
+    assert said[1] == f"Base URLs OpenAI {base}/v1 · Anthropic {base}"
 
 
 def test_a_single_provider_is_named_once() -> None:

@@ -120,6 +120,26 @@ def test_a_log_that_could_not_be_written_is_warned_about(home: Path, run: Check)
     assert "cannot be written" in " ".join(out.split())
 
 
+def test_a_database_that_could_not_be_kept_is_warned_about(home: Path, run: Check) -> None:
+    (home / "folder").mkdir()
+    _, out = run("--db-path", str(home / "folder"))
+    assert "is a folder, so nothing can be kept between requests" in " ".join(out.split())
+    assert "name a file in dbPath" in out
+    (home / "file").touch()
+    _, out = run("--db-path", str(home / "file" / "db"))
+    assert "cannot be written, so nothing would be kept" in " ".join(out.split())
+    _, out = run("--db-path", "/dev/null")
+    assert "/dev/null is no regular file" in out
+    status, out = run("--db-path", str(home / "not" / "yet" / "there.db"))
+    assert (status, out.splitlines()[0]) == (0, "Configuration  fine")
+
+
+def test_a_link_in_the_log_s_place_is_never_followed_and_so_warned_about(home: Path, run: Check) -> None:
+    (home / "link").symlink_to(home / "elsewhere")
+    _, out = run("--log-path", str(home / "link"))
+    assert "is no regular file, so requests are not logged" in " ".join(out.split())
+
+
 def test_models_that_have_a_credential_but_no_client_half_are_told_apart(run: Check) -> None:
     more = (offer("google/a", api=NOT_SERVED), offer("google/b", api=NOT_SERVED), offer("x/c", usable=False))
     status, out = run(more=more)

@@ -307,6 +307,7 @@ CHOICES: list[tuple[str, Json, str]] = [
     ("messages-tools", {"tools": [{"name": "f"}], "tool_choice": {"type": "none"}}, "no tool"),
     ("messages-tools", {"tools": [{"type": "web_search_20250305", "name": "s"}]}, "no tool"),
     ("messages-text", {"output_config": {"format": {"schema": SCHEMA}}}, '{\\"n\\":1}'),
+    ("messages-text", {"system": "Answer with one JSON object."}, '{\\"scripted\\":true'),
     ("messages-text", {"stop_sequences": ["words"]}, '"stop_sequence":"words"'),
     (
         "responses-text",
@@ -485,6 +486,18 @@ def test_a_body_that_asks_nothing_is_refused(format_: str, body: bytes) -> None:
         response = await demo.ask_at(PATHS[format_], body, headers)
         assert response.status == 400
         assert "error" in await response.json()
+
+    visit(story)
+
+
+@pytest.mark.parametrize("name", ["previous_response_id", "conversation"])
+def test_a_conversation_that_it_never_kept_is_refused(name: str) -> None:
+    async def story(demo: Visit) -> None:
+        body = json.dumps({**MINIMAL["responses"], "model": "responses-text", name: "none_1"}).encode()
+        headers = (await demo.lease("responses-text")).headers
+        response = await demo.ask_at(PATHS["responses"], body, dict(headers))
+        assert response.status == 400
+        assert (await response.json())["error"]["code"].endswith("_not_found")
 
     visit(story)
 

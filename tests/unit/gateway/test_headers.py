@@ -62,3 +62,12 @@ def test_hop_chains_are_read_and_bounded() -> None:
 
 def test_betas_are_joined_once_each_in_order() -> None:
     assert join_betas("a, b", None, "b,c", "") == "a,b,c"
+
+
+@pytest.mark.parametrize("junk", ["\xff\xfe", "a b", "x" * 65, "<script>", "a\tb", ""])
+def test_what_is_no_mark_of_a_gateway_is_not_passed_on(junk: str) -> None:
+    assert hop_chain({"x-pi-model-proxy-hop": f"one,{junk},two"}) == ("one", "two")
+
+
+def test_the_newest_marks_count_however_many_stand_before_them() -> None:
+    assert hop_chain({"x-pi-model-proxy-hop": "," * 1000 + "mine"}) == ("mine",)

@@ -20,6 +20,10 @@ def test_every_known_secret_is_taken_out() -> None:
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.sig",
         "ghp_abcdefghijklmnopqrst",
         "AIzaSyAbcdefghijklmnop",
+        "ya29.a0AfH6SMBabcdefgh-ijk_lmn",
+        "ASIAIOSFODNN7EXAMPLE",
+        "x-amz-security-token:FwoGZXIvYXdzEBYaDHqa0AP1/abc+def==",
+        "Signature=" + "0123456789abcdef" * 4,
     ],
 )
 def test_what_looks_like_a_key_is_taken_out_too(secret: str) -> None:

@@ -124,7 +124,7 @@ def test_a_long_id_is_known_as_callers_see_it() -> None:
     assert len(keys[0].removeprefix("call:")) == 40
 
 
-def test_gemini_gets_its_signatures_on_the_calls_they_came_with() -> None:
+def test_vector_025_gemini_gets_its_signatures_on_the_calls_they_came_with() -> None:
     answer: list[Block] = [call("c1", opaque=seal("c2lnbmVk")), call("c2")]
     kept = kept_of(answer)
     assert kept is not None

@@ -157,3 +157,21 @@ def test_without_the_key_nobody_comes_in(headers: dict[str, str]) -> None:
 
 def test_without_a_configured_key_everybody_does() -> None:
     require_key({}, None)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://localhost:3000, null",
+        "http://localhost:3000, https://evil.example",
+        "http://localhost:3000 http://evil.example",
+        "http://localhost:3000?x",
+        "http://localhost:3000#x",
+        "http://user@localhost",
+        "http://localhost/",
+        "http:localhost",
+        "http://localhost\\@evil.example",
+    ],
+)
+def test_an_origin_is_one_origin_or_none(origin: str) -> None:
+    assert not allowed_origin(origin, ())

@@ -262,3 +262,36 @@ async def _until(happened: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not happened():
             await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("url", ["http://api.groq.example/v1", "ftp://x", 5, {"a": 1}])
+def test_a_list_leads_no_key_to_an_address_that_is_not_https(bench: Bench, url: object) -> None:
+    bench.environment["GROQ_API_KEY"] = "g"
+    bench.environment["RADIUS_API_KEY"] = "r"
+    net = Net()
+    net.say(GROQ, {"models": [NEW, {**NEW, "id": "elsewhere", "baseUrl": url}]}, last_modified=LATER)
+    record = {name: value for name, value in NEW.items() if name not in {"api", "baseUrl"}}
+    net.say("https://radius.pi.dev/v1/config", {"baseUrl": url, "models": [record]})
+
+    async def story(source: PiFiles, fetcher: CatalogFetcher) -> None:
+        await fetcher.fetch()
+        await source.refresh()
+        assert "brand-new" in models(source, "groq")
+        assert "elsewhere" not in models(source, "groq")
+        assert "brand-new" not in models(source, "radius")
+
+    tell(bench, net, story)
+
+
+@pytest.mark.parametrize("date", ["Mon, 01 Jan 2020 00:00:00 +99999999999999", "x", ""])
+def test_a_date_that_is_none_ends_no_watching(bench: Bench, date: str) -> None:
+    bench.environment["GROQ_API_KEY"] = "g"
+    net = Net()
+    net.say(GROQ, {"models": [NEW]}, last_modified=date)
+
+    async def story(source: PiFiles, fetcher: CatalogFetcher) -> None:
+        await fetcher.fetch()
+        await source.refresh()
+        assert "brand-new" not in models(source, "groq")
+
+    tell(bench, net, story)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pi_model_proxy.errors import CredentialError, UpstreamUnreachable
-from pi_model_proxy.sources import Lease, PiFiles
+from pi_model_proxy.sources import Lease, PiFiles, pi_files
 from support.agent_bench import NOW_MS, STUB, Bench, login, model_of
 
 
@@ -314,5 +314,23 @@ def test_a_401_for_a_plain_key_gives_nothing_unless_the_file_has_another(bench: 
         assert await source.lease_after_refusal(model, refused) is None
         bench.write("auth", {"groq": {"type": "api_key", "key": "k2"}})
         assert await source.lease_after_refusal(model, refused) is not None
+
+    bench.ask(story)
+
+
+def test_the_redactor_hears_of_secrets_that_only_a_lease_brings_and_of_no_more_than_it_can_hold(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values of variables, tokens of a cloud: no file of pi's holds them, and an upstream may repeat them."""
+    monkeypatch.setattr(pi_files, "MAX_LENT_SECRETS", 2)
+    bench.environment |= {"TEAM_TOKEN": "team-token-value", "OTHER_TOKEN": "other-token-value"}
+    with_stub(bench, headers={"x-team-token": "$TEAM_TOKEN", "x-other-token": "$OTHER_TOKEN"})
+
+    async def story(source: PiFiles) -> None:
+        snapshot = await source.ready()
+        assert "team-token-value" not in source.secrets()
+        await source.lease(model_of(snapshot, "stub"))
+        assert {"team-token-value", "other-token-value"} <= set(source.secrets())
+        assert len(source._lent) == 2
 
     bench.ask(story)

@@ -256,3 +256,19 @@ def test_processes_that_write_at_once_leave_a_sound_file(path: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert count(connection) == 180
     connection.close()
+
+
+def test_a_mistake_in_one_piece_of_work_keeps_nobody_waiting(database: Database, said: list[str]) -> None:
+    def mistaken(connection: sqlite3.Connection) -> None:
+        raise ZeroDivisionError(f"secret text beside {connection}")
+
+    async def story() -> None:
+        for work in (database.write, database.read):
+            with pytest.raises(StorageFailed, match="ZeroDivisionError"):
+                await work(mistaken)
+        await database.write(insert("a"))
+        assert await database.read(count) == 1
+        database.close()
+
+    asyncio.run(story())
+    assert not any("secret" in line for line in said)

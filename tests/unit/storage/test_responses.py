@@ -178,3 +178,23 @@ def test_nobody_adds_to_what_is_not_there(house: House) -> None:
         assert await store.describe("conv", b"{}") is None
 
     house.tell(story)
+
+
+def test_no_question_and_no_change_of_what_was_never_kept_makes_a_file(tmp_path: Path) -> None:
+    house = House(tmp_path / "none.db")
+
+    async def story(store: ResponseStore) -> None:
+        assert await store.response("resp_x") is None
+        assert await store.history("resp_x") is None
+        assert await store.input_items("resp_x") is None
+        assert await store.items(["msg_x"]) == {}
+        assert await store.conversation("conv_x") is None
+        assert await store.conversation_items("conv_x") is None
+        assert await store.describe("conv_x", b"{}") is None
+        assert not await store.add("conv_x", [Item("msg_x", b"{}")])
+        assert not await store.delete_response("resp_x")
+        assert not await store.delete_conversation("conv_x")
+        assert not await store.delete_item("conv_x", "msg_x")
+
+    house.tell(story)
+    assert list(tmp_path.iterdir()) == []

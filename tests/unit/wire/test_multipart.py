@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pi_model_proxy.wire.multipart import MAX_PARTS, boundary_of, find_part
+from pi_model_proxy.wire.multipart import MAX_PARTS, boundary_of, find_part, part_names
 
 LAWS = settings(max_examples=150, deadline=None, derandomize=True)
 
@@ -117,3 +117,9 @@ def test_no_bytes_crash_it(pieces: list[bytes]) -> None:
     body = b"".join(pieces)
     part = find_part(body, b"XX", "model")
     assert part is None or 0 <= part.start <= part.end <= len(body)
+
+
+def test_the_names_of_parts_are_told_in_order_and_are_bounded() -> None:
+    body = form((named(b"model"), b"m"), (b"X: y", b"no name"), (named(b"api_base"), b"u"))
+    assert part_names(body, b"XX") == ["model", "api_base"]
+    assert len(part_names(form(*[(named(b"a"), b"")] * (MAX_PARTS + 5)), b"XX")) == MAX_PARTS

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pi_model_proxy.credentials.login.browser import (
     Attempt,
@@ -30,7 +31,7 @@ from pi_model_proxy.credentials.login.talk import (
     exchange,
 )
 from pi_model_proxy.credentials.oauth_requests import TokenRequest
-from pi_model_proxy.credentials.oauth_rows import OAuthRow, overridden_url
+from pi_model_proxy.credentials.oauth_rows import OAuthRow, is_loopback, overridden_url
 
 __all__ = ["log_in_by_browser"]
 
@@ -75,7 +76,21 @@ async def _authorize_page(oauth: OAuthRow, browser: Browser, around: Around) -> 
         named = None
     if not isinstance(named, str) or not named.startswith(("https://", "http://")) or not named.isprintable():
         raise LoginFailed(f"{browser.discovery} does not say where to log in (HTTP {status})")
+    if not _is_as_safe(named, browser.discovery):
+        raise LoginFailed(
+            f"{browser.discovery} names a page that is not https, which nobody should log in at"
+        )
     return named
+
+
+def _is_as_safe(page: str, asked: str) -> bool:
+    """Whether a page is on https or this machine; where the user wrote `http://` for the gateway itself, any page is."""
+    try:
+        parts = urlsplit(page)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or is_loopback(host) or not asked.startswith("https://"))
 
 
 async def _open_callback(

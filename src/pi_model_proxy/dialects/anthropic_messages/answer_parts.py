@@ -69,7 +69,10 @@ def input_object(arguments: str) -> dict[str, Any]:
 
 def raw_object_of(block: RawBlock) -> dict[str, Any] | None:
     """Return a block of this very format; None for another's, which callers could not read."""
-    return _object_decoder.decode(block.data) if block.dialect == DIALECT else None
+    if block.dialect != DIALECT:
+        return None
+    native = _object_decoder.decode(block.data)
+    return native if isinstance(native.get("type"), str) else None
 
 
 def citation_object(citation: Citation) -> dict[str, Any]:

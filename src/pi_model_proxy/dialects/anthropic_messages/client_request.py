@@ -86,7 +86,7 @@ class _RequestWriter:
         messages = self._messages()
         system = self._system(messages)
         if not messages:
-            raise BadRequest("messages: there is nothing to send; add a user message.", param="messages")
+            self._losses.refuse_empty()
         chosen = choose_tools(request, self._tools, self._losses)
         tools = self._write_tools(chosen)
         choice = chosen_tool(request, self._names, self._losses, offered=bool(tools))

@@ -7,7 +7,7 @@ What can be understood is; an answer that stops without `message_stop` never cou
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from pi_model_proxy.dialects.anthropic_messages.stream_events import FAMILY, Str
 from pi_model_proxy.dialects.anthropic_messages.usage import UsageTally
 from pi_model_proxy.dialects.errors import error_from_payload
 from pi_model_proxy.dialects.names import ToolNames
+from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream, UpstreamError
 from pi_model_proxy.hub import Event, Failure, Ping, Start, UsageUpdate
 from pi_model_proxy.wire import Frame, FrameDecoder
@@ -93,7 +94,7 @@ class MessagesStreamDecoder:
             case "message_stop":
                 self._stop(events)
             case "error":
-                self._fail(error_from_payload(msgspec.json.decode(frame.data), family=FAMILY), events)
+                self._fail(error_from_payload(_payload(frame.data), family=FAMILY), events)
             case "ping" if self._started:
                 events.append(Ping())
 
@@ -139,3 +140,11 @@ class MessagesStreamDecoder:
             )
         )
         self.done = True
+
+
+def _payload(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Return an error's JSON; its words may hold bytes that are no UTF-8."""
+    try:
+        return msgspec.json.decode(mend_body(data.decode("utf-8", "replace").encode()))
+    except (ValueError, RecursionError) as error:
+        raise BrokenStream("The provider sent an error that cannot be read; try again.") from error

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from pi_model_proxy.dialects.anthropic_messages.client_message import MessageEnds, read_message
-from pi_model_proxy.dialects.anthropic_messages.stop_reasons import finish_of
+from pi_model_proxy.dialects.anthropic_messages.stop_reasons import CALLED, ENDED, finish_of
 from pi_model_proxy.dialects.anthropic_messages.usage import UsageTally
 from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.names import ToolNames
@@ -62,6 +62,8 @@ def _kept_message(body: bytes, context: AnswerContext, names: ToolNames) -> tupl
             if kind.name is not None and names.original(kind.name) != kind.name:
                 return None
     members["model"] = msgspec.Raw(compact_json(context.model))
+    if called and message.stop_reason == ENDED:
+        members["stop_reason"] = msgspec.Raw(CALLED)
     return object_of(members), _facts(message, called=called)
 
 
@@ -82,6 +84,8 @@ def _edited_message(body: bytes, context: AnswerContext, names: ToolNames) -> tu
     if any(each is not None for each in renamed):
         put["content"] = join_array(new or old for new, old in zip(renamed, blocks, strict=True))
     called = any(kind.type == "tool_use" for kind in kinds)
+    if called and message.stop_reason == ENDED:
+        put["stop_reason"] = CALLED
     return edit_object(members, put=put), _facts(message, called=called)
 
 

@@ -208,7 +208,7 @@ def _session(members: Mapping[str, bytes]) -> str:
     """Return the conversation's name as a header can carry it; empty when the caller names none."""
     try:
         metadata = _metadata_decoder.decode(members.get("metadata", b"null"))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ""  # the upstream says what is wrong with it
     session = session_of_user(metadata.user_id) if metadata is not None else None
     return session_of(Request(dialect=DIALECT, model=None, session=session))

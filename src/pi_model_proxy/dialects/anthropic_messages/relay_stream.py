@@ -14,7 +14,7 @@ import msgspec
 from pi_model_proxy.dialects.anthropic_messages.client_stream import CUT_SHORT
 from pi_model_proxy.dialects.anthropic_messages.relay_answer import read_named, renamed_call
 from pi_model_proxy.dialects.anthropic_messages.server_stream import PING_FRAME, error_frame
-from pi_model_proxy.dialects.anthropic_messages.stop_reasons import finish_of
+from pi_model_proxy.dialects.anthropic_messages.stop_reasons import CALLED, ENDED, finish_of
 from pi_model_proxy.dialects.anthropic_messages.stream_events import FAMILY, StreamEvent, read_event
 from pi_model_proxy.dialects.anthropic_messages.usage import UsageTally
 from pi_model_proxy.dialects.base import AnswerContext, Facts
@@ -160,7 +160,10 @@ class MessagesPipe:
             case "message_delta":
                 self._note_delta(event)
                 whole = event.usage is not None and event.usage.output_tokens is not None
-                return data if whole and b'"stop_sequence"' in data else _whole_delta(data)
+                called = self._called and self._stop_reason == ENDED
+                if whole and not called and b'"stop_sequence"' in data:
+                    return data
+                return _whole_delta(data, called=called)
             case "message_stop":
                 self._note_stop()
             case "content_block_start" if event.content_block:
@@ -194,7 +197,7 @@ def _checked(data: bytes) -> bytes:
     """Return a delta's JSON when it is some; halves of characters, which are refused, are mended."""
     try:
         _read_delta(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         data = mend_body(data)
         _read_delta(data)
     return data
@@ -209,12 +212,17 @@ def _whole_usage(raw: msgspec.Raw) -> msgspec.Raw:
     return msgspec.Raw(object_of(usage))
 
 
-def _whole_delta(data: bytes) -> bytes:
-    """Return a `message_delta` with the members whose absence makes SDKs throw (vllm-project/vllm#55324)."""
+def _whole_delta(data: bytes, *, called: bool) -> bytes:
+    """Return a `message_delta` with the members whose absence makes SDKs throw (vllm-project/vllm#55324).
+
+    `called`: the answer holds a call, although its end was given another word (dialects.md §5.2).
+    """
     members = raw_object(data)
     delta = raw_object(members.get("delta", b"{}"))
     usage = raw_object(members["usage"]) if members.get("usage", _NULL) != _NULL else {}
     delta.setdefault("stop_sequence", _NULL)
+    if called:
+        delta["stop_reason"] = CALLED
     if usage.get("output_tokens", _NULL) == _NULL:
         usage["output_tokens"] = b"0"
     return edit_object(

@@ -9,8 +9,11 @@ from typing import Final
 
 from pi_model_proxy.hub import Finish, FinishReason
 
-__all__ = ["finish_of", "stop_reason_of"]
+__all__ = ["CALLED", "ENDED", "finish_of", "stop_reason_of"]
 
+ENDED: Final = "end_turn"
+CALLED: Final = b'"tool_use"'
+"""JSON text: what an answer with calls says in place of `end_turn`, whatever its upstream said."""
 _FROM_WIRE: Final[dict[str, FinishReason]] = {
     "end_turn": "stop",
     "stop_sequence": "stop_sequence",

@@ -33,7 +33,6 @@ from pi_model_proxy.dialects.reading import too_deep
 from pi_model_proxy.dialects.reasoning import choose_level
 from pi_model_proxy.dialects.surrogates import clean_json
 from pi_model_proxy.dialects.wishes import list_unfulfilled
-from pi_model_proxy.errors import BadRequest
 from pi_model_proxy.hub import Request, Target
 from pi_model_proxy.wire import compact_json
 
@@ -86,7 +85,7 @@ class _RequestWriter:
         tools, must_not_call = tool_writer.write(self._tools, messages, self._points)
         system = self._system(messages, must_not_call=must_not_call)
         if not messages:
-            raise BadRequest("messages: there is nothing to send; add a user message.", param="messages")
+            losses.refuse_empty()
         choice, additional = (None, {}) if must_not_call else tool_writer.choice(tools, self._traits)
         plan, choice = self._thinking(messages, choice)
         self._mark(tools, system, messages)

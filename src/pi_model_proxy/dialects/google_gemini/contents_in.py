@@ -129,8 +129,9 @@ class _Pairing:
         )
         if not fits:
             return block if block.call_id else msgspec.structs.replace(block, call_id=self._made_id())
-        self._open.remove(fits[0])
-        return msgspec.structs.replace(block, call_id=fits[0].id, name=block.name or fits[0].name)
+        call = fits[0]
+        self._open.remove(call)
+        return msgspec.structs.replace(block, call_id=call.id, name=block.name or call.name)
 
     def _made_id(self) -> str:
         self._made += 1

@@ -83,7 +83,7 @@ class _RequestWriter:
             # Instructions without any conversation become what the user says.
             contents, system = [{"role": "user", "parts": system["parts"]}], None
         if not contents:
-            raise BadRequest("The conversation is empty: there is nothing to send; add a user message.")
+            losses.refuse_empty()
         fields: Json = {
             "contents": contents,
             "generationConfig": config,

@@ -23,7 +23,6 @@ from pi_model_proxy.dialects.reasoning import choose_level
 from pi_model_proxy.dialects.sessions import session_of
 from pi_model_proxy.dialects.surrogates import clean_json
 from pi_model_proxy.dialects.wishes import list_unfulfilled
-from pi_model_proxy.errors import BadRequest
 from pi_model_proxy.hub import Request, Target
 from pi_model_proxy.wire import compact_json
 
@@ -65,7 +64,7 @@ class _RequestWriter:
         turns = repair_history(request.turns, self._rules(), losses)
         messages = MessageWriter(names, losses).write(request.instructions, turns)
         if not messages:
-            raise BadRequest("messages: there is nothing to send; add a user message.", param="messages")
+            losses.refuse_empty()
         session = session_of(request)
         fields = {
             **tool_fields(request, tools, names, losses),

@@ -15,7 +15,11 @@ from pi_model_proxy.dialects.openai_chat.chunks import EMPTY
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.wire import compact_json
 
-__all__ = ["ChunkRepair", "SoundChoice", "SoundChunk", "read_sound"]
+__all__ = ["CALLED", "ChunkRepair", "SoundChoice", "SoundChunk", "read_sound"]
+
+CALLED: Final = "tool_calls"
+_ENDED: Final = "stop"
+"""Some servers say so after calls, too; agents then never run them (dialects.md §5.2)."""
 
 _Json = dict[str, Any]
 
@@ -78,6 +82,8 @@ class ChunkRepair:
     def __init__(self) -> None:
         self._begun: dict[tuple[int, int], str] = {}
         """(choice, call index) to the call's id."""
+        self._moved: dict[tuple[int, int], int] = {}
+        """(choice, the upstream's call index) to ours, where it gave several calls one index."""
         self.called = False
 
     def repaired(self, data: bytes, sound: SoundChunk | None) -> bytes:
@@ -95,17 +101,19 @@ class ChunkRepair:
     def only_continues(self, choice: SoundChoice) -> bool:
         """Tell whether the choice's fragments of calls only add to calls that have begun, as they should."""
         for fragment in choice.delta.tool_calls:
-            if fragment.id or (choice.index, fragment.index) not in self._begun:
+            if fragment.id or self._moved or (choice.index, fragment.index) not in self._begun:
                 return False
             if fragment.function is not None and fragment.function.name:
                 return False
         return True
 
     def _is_valid(self, choice: SoundChoice) -> bool:
-        if choice.finish_reason == "":
+        if choice.finish_reason == "" or (choice.finish_reason == _ENDED and self.called):
             return False
         if not choice.delta.tool_calls:
             return True
+        if self._moved:
+            return False
         for fragment in choice.delta.tool_calls:
             key = (choice.index, fragment.index)
             begun = key in self._begun
@@ -139,6 +147,8 @@ class ChunkRepair:
             choice["index"] = position
         if not choice.get("finish_reason"):
             choice["finish_reason"] = None
+        elif choice["finish_reason"] == _ENDED and any(key[0] == choice["index"] for key in self._begun):
+            choice["finish_reason"] = CALLED
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             delta = {}
@@ -158,7 +168,7 @@ class ChunkRepair:
         body = fragment.get("function")
         body = dict(body) if isinstance(body, dict) else {}
         call_id = fragment.get("id") if isinstance(fragment.get("id"), str) else ""
-        index = self._index(fragment, str(call_id or ""), bool(body.get("name")), choice)
+        index = self._index(fragment, str(call_id or ""), body, choice)
         if index is None:
             return None
         arguments = body.get("arguments")
@@ -181,14 +191,26 @@ class ChunkRepair:
             mended["function"] = {**body, "arguments": arguments or ""}
         return mended
 
-    def _index(self, fragment: _Json, call_id: str, named: bool, choice: int) -> int | None:  # noqa: FBT001 - private
+    def _index(self, fragment: _Json, call_id: str, body: _Json, choice: int) -> int | None:
         """Return where the fragment belongs: its own index, that of its id, a new one for a name, else the last."""
-        index = fragment.get("index")
-        if isinstance(index, int) and not isinstance(index, bool):
-            return index
+        index, named = fragment.get("index"), bool(body.get("name"))
         of_choice = {key[1]: known for key, known in self._begun.items() if key[0] == choice}
+        if isinstance(index, int) and not isinstance(index, bool):
+            ours = self._moved.get((choice, index), index)
+            known = of_choice.get(ours)
+            if known is None or not call_id or call_id == known or not (named and _begins(body)):
+                return ours
+            # Gemini's compatible endpoint gives all calls index 0, each with an id of its own.
+            self._moved[choice, index] = new = max(of_choice) + 1
+            return new
         if call_id:
             return next((each for each, known in of_choice.items() if known == call_id), len(of_choice))
         if named:
             return len(of_choice)
         return max(of_choice) if of_choice else None
+
+
+def _begins(body: _Json) -> bool:
+    """Tell whether a fragment's arguments are a beginning, not the middle of a call whose id changes."""
+    arguments = body.get("arguments")
+    return not isinstance(arguments, str) or not arguments.strip() or arguments.lstrip().startswith("{")

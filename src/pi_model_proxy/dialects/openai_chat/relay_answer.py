@@ -89,7 +89,7 @@ class ChatPipe:
                     self._frame(frame, out)
             except UpstreamError as error:
                 facts.failure = error
-            except RecursionError:
+            except (RecursionError, ValueError):  # nested too deeply, or no UTF-8
                 facts.failure = unreadable()
         return b"".join(out)
 
@@ -104,7 +104,7 @@ class ChatPipe:
                     self._end(out)
             except UpstreamError as error:
                 self.facts.failure = error
-            except RecursionError:
+            except (RecursionError, ValueError):
                 self.facts.failure = unreadable()
         return b"".join(out)
 

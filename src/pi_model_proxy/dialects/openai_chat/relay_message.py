@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from pi_model_proxy.dialects.base import AnswerContext, Facts
 from pi_model_proxy.dialects.openai_chat.answer_in import failure_in, read_finish, stream_error
+from pi_model_proxy.dialects.openai_chat.chunk_repair import CALLED
 from pi_model_proxy.dialects.openai_chat.chunks import EMPTY, Chunk, read_chunk, unreadable
 from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
 from pi_model_proxy.dialects.openai_chat.usage import NO_COUNTS, Counts, read_usage, usage_json, usage_of
 from pi_model_proxy.dialects.surrogates import mend_body
 from pi_model_proxy.errors import BrokenStream, UpstreamError
 from pi_model_proxy.hub import Finish
-from pi_model_proxy.wire import Frame, ascii_json, edit_object, members_of, object_of, raw_object
+from pi_model_proxy.wire import (
+    Frame,
+    ascii_json,
+    compact_json,
+    edit_object,
+    members_of,
+    object_of,
+    raw_object,
+)
 
 __all__ = ["relay_message"]
 
+_CALLS: Final = b'"tool_calls"'
 _NOTHING: Final = frozenset({b"", b"null"})
 
 
@@ -62,7 +72,7 @@ def _kept_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts] | 
         if counts is None and choice.usage != EMPTY:
             return None
     finish = _finish(native) if native else None
-    if finish is None:
+    if finish is None or (finish.reason == "stop" and _CALLS in body):
         return None
     members["model"] = msgspec.Raw(ascii_json(context.model))
     facts = Facts(
@@ -96,15 +106,30 @@ def _edited_message(body: bytes, context: AnswerContext) -> tuple[bytes, Facts]:
         put = {"model": ascii_json(context.model)}
         if facts.usage is not None and bytes(chunk.usage) in _NOTHING:
             put["usage"] = ascii_json(usage_json(facts.usage))
-        renamed = edit_object(raw_object(mend_body(body)), put=put)
+        whole = raw_object(mend_body(body))
+        if facts.finish is not None and facts.finish.reason == "stop" and _CALLS in body:
+            put |= _ended_with_calls(whole["choices"])
+        renamed = edit_object(whole, put=put)
     except UpstreamError as error:
         facts.failure = error
         return b"", facts
-    except RecursionError:
+    except (RecursionError, ValueError):  # nested too deeply, or no UTF-8
         facts.failure = unreadable()
         return b"", facts
     facts.began = facts.done = True
     return renamed, facts
+
+
+def _ended_with_calls(raw: bytes) -> dict[str, bytes]:
+    """Return the choices that say `stop` and hold calls all the same with the word that makes agents run them."""
+    choices: list[Any] = msgspec.json.decode(raw)
+    mended = False
+    for choice in choices:
+        said = choice.get("message")
+        if isinstance(said, dict) and said.get("tool_calls") and choice.get("finish_reason") == "stop":
+            choice["finish_reason"] = CALLED
+            mended = True
+    return {"choices": compact_json(choices)} if mended else {}
 
 
 def _learn_plain(chunk: Chunk, facts: Facts, quirks: Quirks) -> None:

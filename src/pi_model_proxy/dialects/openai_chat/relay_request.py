@@ -22,7 +22,7 @@ from pi_model_proxy.dialects.openai_chat.request_out import (
     routing_fields,
     sampling_overrides,
 )
-from pi_model_proxy.dialects.openai_chat.thinking import VENDOR_FIELDS, thinking_fields
+from pi_model_proxy.dialects.openai_chat.thinking import VENDOR_FIELDS, is_unsaid, thinking_fields
 from pi_model_proxy.dialects.reading import Fields, too_deep
 from pi_model_proxy.dialects.reasoning import LEVELS, LevelChoice, choose_level
 from pi_model_proxy.dialects.surrogates import mend_body
@@ -94,7 +94,7 @@ def _members(body: bytes) -> dict[str, bytes]:
 def _read(name: str, raw: bytes) -> object:
     try:
         return msgspec.json.decode(mend_body(raw))
-    except msgspec.DecodeError as error:  # a number of 5,000 digits, say
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a number of 5,000 digits, say
         raise BadRequest(f"{name}: cannot be read ({error}).", param=name) from error
 
 
@@ -205,7 +205,7 @@ class _Editor:
         )
         if self._choice is None:
             fields = {name: value for name, value in fields.items() if name not in self.members}
-        elif self._choice.level != "off" and not fields:
+        elif not fields and is_unsaid(self._choice, self.quirks):
             asked_at = "model" if self.target.level is not None else "reasoning_effort"
             self.losses.path(asked_at, why="the provider cannot be told an amount")
         for name, value in fields.items():

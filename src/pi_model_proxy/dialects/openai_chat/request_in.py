@@ -140,7 +140,8 @@ def _given(request: Fields, new: str, old: str, dropped: list[str]) -> str:
     """Return which of two names of one field counts: the newer one; an older one that says something else is dropped."""
     if request.values.get(new) is None:
         return old
-    if request.values.get(old) not in {None, request.values[new]}:
+    older = request.values.get(old)
+    if older is not None and older != request.values[new]:
         dropped.append(old)
     return new
 

@@ -14,7 +14,7 @@ from pi_model_proxy.dialects.names import ToolNames
 from pi_model_proxy.dialects.openai_chat.cache_marks import CacheMarks, place_marks
 from pi_model_proxy.dialects.openai_chat.messages_out import MessageWriter
 from pi_model_proxy.dialects.openai_chat.quirks import Quirks, quirks_of
-from pi_model_proxy.dialects.openai_chat.thinking import thinking_fields
+from pi_model_proxy.dialects.openai_chat.thinking import is_unsaid, thinking_fields
 from pi_model_proxy.dialects.openai_chat.tools_out import ToolWriter, runnable_tools
 from pi_model_proxy.dialects.reasoning import LevelChoice, choose_level, is_wish_lost
 from pi_model_proxy.dialects.sessions import session_of
@@ -56,7 +56,7 @@ def write_request(request: Request, target: Target) -> Outgoing:
     losses = Losses(request, target)
     quirks = quirks_of(target.compat)
     if request.n > 1:
-        losses.refuse("n", why="several answers at once")
+        losses.refuse(request.paths.get("n", "n"), why="several answers at once")
     for name in request.extra:
         losses.path(name)
     speaks_custom = quirks.supports_open_ai_grammar_tools or target.hosted_by_vendor
@@ -68,6 +68,8 @@ def write_request(request: Request, target: Target) -> Outgoing:
         "messages": MessageWriter(target, quirks, names=names, losses=losses, marks=marks).write(request),
         "stream": True,
     }
+    if not body["messages"]:
+        losses.refuse_empty()
     if quirks.supports_usage_in_streaming:
         body["stream_options"] = {"include_usage": True}
     if quirks.supports_store:
@@ -143,7 +145,7 @@ def _thinking(
     request: Request, target: Target, quirks: Quirks, choice: LevelChoice | None, losses: Losses
 ) -> _Json:
     fields = thinking_fields(choice, quirks, target, max_output=request.max_output)
-    unsaid = choice is not None and choice.level != "off" and not choice.auto and not fields
+    unsaid = choice is not None and not fields and is_unsaid(choice, quirks)
     if is_wish_lost(request.reasoning, choice) or unsaid:
         losses.wish()
     elif choice is not None and choice.clamped:

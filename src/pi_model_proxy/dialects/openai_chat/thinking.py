@@ -12,7 +12,7 @@ from pi_model_proxy.dialects.openai_chat.quirks import Quirks
 from pi_model_proxy.dialects.reasoning import LevelChoice, budget_for_level
 from pi_model_proxy.hub import Target
 
-__all__ = ["VENDOR_FIELDS", "thinking_fields"]
+__all__ = ["VENDOR_FIELDS", "is_unsaid", "thinking_fields"]
 
 MIN_ANSWER_TOKENS: Final = 1024
 """Left for the answer when a thinking budget shares the output limit with it."""
@@ -22,6 +22,9 @@ VENDOR_FIELDS: Final = frozenset({
     "thinking_token_budget", "thinking_budget", "thinking_budget_tokens",
 })  # fmt: skip
 """Fields other than `reasoning_effort` that speak of thinking in some vendor's words."""
+
+_SILENT_ABOUT_OFF: Final = frozenset({"openai", "ant-ling"})
+"""Formats without a word for `off` where the model's map has none; templates say it by leaving a variable out."""
 
 _Fields = dict[str, Any]
 
@@ -52,6 +55,11 @@ def thinking_fields(
     if name is not None and budget is not None:
         fields[name] = budget
     return fields
+
+
+def is_unsaid(choice: LevelChoice, quirks: Quirks) -> bool:
+    """Tell whether silence (no field at all) does not give `choice`: the model then thinks as much as it likes."""
+    return not choice.auto and (choice.level != "off" or quirks.thinking_format in _SILENT_ABOUT_OFF)
 
 
 def _budget(choice: LevelChoice | None, ceiling: int) -> int | None:

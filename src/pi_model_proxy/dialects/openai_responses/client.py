@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.dialects.errors import upstream_error
 from pi_model_proxy.dialects.names import ToolNames
@@ -46,7 +48,10 @@ class ResponsesClient:
         """Return the body without reasoning when the upstream could not read that; see `retry`."""
         if not refuses_reasoning(error):
             return None
-        mended = without_reasoning(body)
+        try:
+            mended = without_reasoning(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None  # what the caller sent is no such request, and the upstream has said so
         return None if mended is body else mended
 
 

@@ -127,7 +127,7 @@ def _opened(envelope: str, text: str, *, is_summary: bool) -> ReasoningBlock:
     kind, letter = opened
     try:
         opaque = None if kind == _PLAIN else _token(kind, letter)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeDecodeError):
         return unread
     return ReasoningBlock(text=letter.t or text, summary=letter.s, field=letter.f, opaque=opaque)
 

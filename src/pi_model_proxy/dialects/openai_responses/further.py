@@ -106,7 +106,7 @@ def decode_count(body: bytes) -> int | None:
     """Return the count in a provider's answer; None when there is none."""
     try:
         return _count_decoder.decode(body).input_tokens
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

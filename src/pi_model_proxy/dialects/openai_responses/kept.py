@@ -97,7 +97,7 @@ def head_of(item: bytes) -> Head:
     """Return what an item says of itself; nothing when it is none."""
     try:
         return _head_decoder.decode(item)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return Head()
 
 

@@ -84,7 +84,7 @@ def _whole_counts(raw: bytes) -> dict[str, bytes]:
         return {}
     try:
         _counts_decoder.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         counts = Response(usage=msgspec.Raw(raw)).counts
         return (
             {}
@@ -126,6 +126,9 @@ class Renamer:
         missing = {
             name: value for name, value in self._all().items() if name not in members and name not in _UNSAID
         }
+        clock = self._context.clock
+        if clock is not None and "completed_at" in missing and members.get("status") == b'"completed"':
+            missing["completed_at"] = b"%d" % int(clock())
         return edit_object(members, put=missing | changed)
 
     def _all(self) -> dict[str, bytes]:

@@ -76,6 +76,8 @@ class _RequestWriter:
             "store": False,
             **ToolWriter(request, tools, names, self._quirks, variant).fields(losses),
         }
+        if not self._body["input"]:
+            losses.refuse_empty()
         self._add_limits()
         self._add_reasoning()
         self._add_form()

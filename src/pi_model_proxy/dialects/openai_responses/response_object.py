@@ -52,6 +52,8 @@ _ECHOED: Final[tuple[tuple[str, bytes, bytes], ...]] = (
 """Members repeated as they were said: name, what their JSON may begin with, and the default."""
 
 _ROWS: Final = tuple((name, b',"%b":' % name.encode(), begins, default) for name, begins, default in _ECHOED)
+_WHOLE: Final = frozenset({"max_output_tokens", "max_tool_calls", "top_logprobs"})
+"""Numbers that callers' types hold without a fraction."""
 _NO_REASONING: Final = b'{"effort":null,"summary":null}'
 _PLAIN_TEXT: Final = b'{"format":{"type":"text"}}'
 _FUNCTION: Final = {"description": _NULL, "parameters": _NULL, "strict": _NULL}
@@ -105,6 +107,15 @@ class Restated(msgspec.Struct, frozen=True):
         return "summary" if self.asks_summary or block.summary else "content"
 
 
+def _whole(value: bytes) -> bytes:
+    """Return a number written `100.0` or `1e2` as `100`; `null` for what is no whole number."""
+    try:
+        number = float(value)
+    except ValueError:
+        return _NULL
+    return b"%d" % int(number) if number.is_integer() else _NULL
+
+
 def restated(body: bytes) -> Restated:
     """Return what answers repeat of the request in `body`; of one that cannot be read, the defaults."""
     try:
@@ -114,6 +125,8 @@ def restated(body: bytes) -> Restated:
     written: list[bytes] = []
     for name, key, begins, default in _ROWS:
         value = bytes(getattr(asked, name))
+        if name in _WHOLE and not value.isdigit():
+            value = _whole(value)
         written.append(key + (value if value[0] in begins else default))
     reasoning = _object(asked.reasoning)
     tools = _tools(asked.tools)

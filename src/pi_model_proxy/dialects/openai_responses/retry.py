@@ -36,7 +36,7 @@ def without_reasoning(body: bytes) -> bytes:
         msgspec.DecodeError: not the JSON of a request.
     """
     members = raw_object(body)
-    items = raw_array(members["input"])
+    items = raw_array(members.get("input", b"[]"))
     kept = [_without_id(item) for item in items if _type(item) != "reasoning"]
     if len(kept) == len(items):
         return body

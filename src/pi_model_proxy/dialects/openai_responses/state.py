@@ -94,7 +94,7 @@ def _references(raw: bytes) -> tuple[str, ...]:
         return ()
     try:
         items = _items_decoder.decode(raw)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeDecodeError):
         return ()  # decoding the whole request says what is wrong with the items
     return tuple(item.id for item in items if item.id and is_reference(item.type, item.role))
 
@@ -128,7 +128,7 @@ def resolved(item: bytes, known: Mapping[str, bytes]) -> bytes:
         return item
     try:
         told = _item_decoder.decode(item)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return item
     return known.get(told.id, item) if told.id and is_reference(told.type, told.role) else item
 

@@ -18,7 +18,6 @@ from pi_model_proxy.dialects.reasoning import choose_level
 from pi_model_proxy.dialects.sessions import session_of
 from pi_model_proxy.dialects.surrogates import clean_json
 from pi_model_proxy.dialects.wishes import list_unfulfilled
-from pi_model_proxy.errors import BadRequest
 from pi_model_proxy.hub import (
     Block,
     CacheMark,
@@ -72,7 +71,7 @@ class _RequestWriter:
         offered = self._offered(tools)
         messages = ContextWriter(target, names, losses).write(self._instructions(), offered, turns)
         if not messages:
-            raise BadRequest("messages: there is nothing to send; add a user message.", param="messages")
+            losses.refuse_empty()
         options = {
             "temperature": request.sampling.temperature,
             "maxTokens": self._max_tokens(),

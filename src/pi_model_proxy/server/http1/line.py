@@ -106,16 +106,25 @@ class Http1Line(msgspec.Struct, eq=False):
         """How much of the body has come."""
         return self._size
 
+    def body_here(self, limit: int) -> bytes | None:
+        """See `Line.body_here`."""
+        intake = self._intake
+        if not intake.complete or self.head.length > limit:
+            return None
+        self._is_asked_for = True
+        # Also now: only a socket that is read tells that its caller has gone.
+        self._wire.read_on()
+        return intake.body()
+
     async def body(self, limit: int) -> bytes:
         """See `Line.body`."""
         head, intake = self.head, self._intake
         if head.length > limit:
             raise self._too_large(limit)
-        self._is_asked_for = True
-        if intake.complete:
-            self._wire.read_on()
-            return intake.body()
-        self._limit = limit
+        here = self.body_here(limit)
+        if here is not None:
+            return here
+        self._limit, self._is_asked_for = limit, True
         if intake.waiting_bytes:
             self.collect()
         # Also when the body is all here: only a socket that is read tells that its caller has gone.

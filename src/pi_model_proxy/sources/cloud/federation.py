@@ -89,7 +89,7 @@ class Federation:
                     "rule matches the token, and ANTHROPIC_WORKSPACE_ID if the rule has several workspaces."
                 )
             given = msgspec.json.decode(answer, type=_TokenAnswer, strict=False)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise CredentialError(
                 f"{provider}: the exchange of the identity token gave no access token; try again, or look at the "
                 "provider's status page."

@@ -25,6 +25,8 @@ MAX_MODELS: Final = 256
 MAX_ID_CHARS: Final = 200
 USUAL_CONTEXT: Final = 128_000
 """pi's, where a server does not say."""
+MAX_CONTEXT: Final = 1_000_000_000
+"""More tokens than any model reads: whoever says so is not believed."""
 _CHAT: Final[Mapping[str, Any]] = {
     "supportsStore": False,
     "supportsDeveloperRole": False,
@@ -72,7 +74,9 @@ def _read(answer: bytes, shape: type[T]) -> T | None:
 
 
 def _model(provider: str, model_id: str, origin: str, **fields: Any) -> Model:  # noqa: ANN401 - fields of `Model`
-    context = fields.pop("context_window", 0) or USUAL_CONTEXT
+    context = fields.pop("context_window", 0)
+    if not 0 < context <= MAX_CONTEXT:
+        context = USUAL_CONTEXT
     compat = {**_CHAT, **fields.pop("compat", {})}
     return Model(
         provider=provider,

@@ -120,6 +120,10 @@ class LocalServers:
         """Return the keys of the servers that want one."""
         return tuple(place.key for place in self._places.values() if place.key)
 
+    def held(self, model: Model) -> Lease | None:  # noqa: ARG002 - the protocol's
+        """See `ModelSource.held`."""
+        return None
+
     async def lease(self, model: Model) -> Lease:
         """Return what authenticates a request: nothing, or llama.cpp's key.
 

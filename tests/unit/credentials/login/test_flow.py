@@ -546,3 +546,29 @@ def test_a_gateway_of_models_json_has_a_login_of_its_own() -> None:
     assert row.browser.discovery == "https://gateway.corp.example/v1/oauth"
     assert row.device.url == "https://gateway.corp.example/v1/oauth/device"
     assert login_row("groq", {}) is None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "http://login.evil.example/",
+        "http://",
+        "https://",
+        "file:///etc/passwd",
+        "https://[",
+        "https://x\u001b[31m/",
+        None,
+    ],
+)
+def test_a_gateway_that_is_asked_by_https_cannot_send_a_login_to_plain_http(page: str | None) -> None:
+    async def story() -> None:
+        bench = Bench("radius")
+
+        async def evil(url: str, *rest: Any) -> tuple[int, bytes]:
+            return 200, json.dumps({"authorizationEndpoint": page}).encode()
+
+        with pytest.raises(LoginFailed, match=r"radius\.pi\.dev/v1/oauth"):
+            await bench.start(post=evil)
+        assert bench.person.shown.empty()
+
+    run(story())

@@ -403,3 +403,13 @@ def test_counts_are_read_and_written() -> None:
     assert decode_count(b'{"input_tokens":5,"context_management":{}}') == 5
     for body in (b"", b"{}", b'{"input_tokens":-1}', b'{"input_tokens":"5"}', b"[" * 100_000):
         assert decode_count(body) is None
+
+
+@pytest.mark.parametrize("data", ["{}", '{"type":5}', '{"type":["text"]}'])
+def test_a_block_of_no_kind_is_left_out_of_both_forms(data: str) -> None:
+    odd = RawBlock(dialect="anthropic_messages", type_name="", data=data)
+    message = answer(odd, TextBlock(text="hi"))
+    assert contents(message) == [{"type": "text", "text": "hi"}]
+    encoder = SERVER.stream_encoder(answer_context())
+    told = b"".join(encoder.feed(event) for event in unfold(message))
+    assert told.count(b"event: content_block_start") == 1

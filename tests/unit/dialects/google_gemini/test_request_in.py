@@ -461,3 +461,22 @@ class TestTools:
     def test_a_calling_mode_is_a_choice(self, calling: Any, choice: ToolChoice | None) -> None:
         assert _read(toolConfig={"functionCallingConfig": calling}).tool_choice == choice
         assert _read(tool_config={}).tool_choice is None
+
+
+def test_results_of_other_names_belong_to_the_open_calls_in_their_order() -> None:
+    calls: list[dict[str, Any]] = [{"functionCall": {"name": name, "args": {}}} for name in ("a", "b")]
+    results = [{"functionResponse": {"name": name, "response": {"r": 1}}} for name in ("x", "y")]
+    request = _read(contents=[USER, {"role": "model", "parts": calls}, {"role": "user", "parts": results}])
+    made = [block.id for turn in request.turns for block in turn.blocks if isinstance(block, ToolCallBlock)]
+    named = [
+        block.call_id for turn in request.turns for block in turn.blocks if isinstance(block, ToolResultBlock)
+    ]
+    assert made == named
+    assert len(set(made)) == 2
+
+
+@pytest.mark.parametrize("data", ["\u00e9", "\u202e", "a\u0000b", "a==="])
+def test_data_that_is_no_base64_is_named_by_its_path(data: str) -> None:
+    parts = [{"inlineData": {"mimeType": "image/png", "data": data}}]
+    with pytest.raises(BadRequest, match=r"contents\[0\].parts\[0\].inlineData.data"):
+        _read(contents=[{"role": "user", "parts": parts}])

@@ -15,12 +15,14 @@ import msgspec
 import pytest
 
 from pi_model_proxy.dialects.openai_responses import CLIENT
-from pi_model_proxy.hub import Event, Request, Target, check_order, fold
+from pi_model_proxy.hub import Event, Request, Target, TextBlock, Turn, check_order, fold
 
 FOLDER = Path(__file__).parents[3] / "golden" / "openai_responses"
 CASES = sorted(path.parent.name for path in FOLDER.glob("*/upstream_answer.json"))
 
-NOTHING_ASKED = Request(dialect="openai_responses", model="m")
+NOTHING_ASKED = Request(
+    dialect="openai_responses", model="m", turns=(Turn(role="user", blocks=(TextBlock(text="hi"),)),)
+)
 
 
 def _case(name: str) -> tuple[Path, Request, Target]:

@@ -109,6 +109,16 @@ class TestStreams:
                 assert payload["response"]["model"] == "acme/m"
                 assert payload["response"]["tools"] == tools
 
+    @pytest.mark.parametrize(("status", "told"), [("completed", 1_760_000_009), ("incomplete", None)])
+    def test_when_it_was_complete_is_told_where_the_upstream_did_not_say(
+        self, status: str, told: Any
+    ) -> None:
+        whole = {name: value for name, value in response(status).items() if name != "completed_at"}
+        where = context(target=target(kind="openai-responses"), clock=lambda: 1_760_000_009.9)
+        body, facts = RELAY.message(json.dumps(whole).encode(), where)
+        assert facts.failure is None
+        assert json.loads(body)["completed_at"] == told
+
     def test_members_that_are_missing_are_put_in(self) -> None:
         def bare(status: str, **members: Any) -> Json:
             kept = ("id", "object", "created_at", "model", "output", "usage", "status")

@@ -12,7 +12,7 @@ from pi_model_proxy.dialects.base import Outgoing
 from pi_model_proxy.dialects.openai_responses import CLIENT, refuses_reasoning, without_reasoning
 from pi_model_proxy.dialects.openai_responses.quirks import Quirks
 from pi_model_proxy.dialects.openai_responses.schemas import is_strict_schema, tool_parameters
-from pi_model_proxy.errors import BadRequest, UnsupportedFeature
+from pi_model_proxy.errors import BadRequest, UnsupportedFeature, UpstreamError
 from pi_model_proxy.hub import (
     AudioBlock,
     Block,
@@ -741,3 +741,19 @@ def test_openais_own_words_about_its_cache_are_sent_on_to_openai(changes: Any, s
     body = json.loads(out.body)
     assert {name: body[name] for name in said.keys() & body.keys()} == {name: said[name] for name in sent_on}
     assert set(out.dropped) == said.keys() - sent_on
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"input":[{"type":{"value":1}},{"type":"reasoning","encrypted_content":"x"}]}',
+        b'{"input":[null,{"type":"reasoning"}]}',
+        b'{"input":[{"type":"\xff"}]}',
+        b'{"input":"hi"}',
+        b"{}",
+        b"[]",
+    ],
+)
+def test_a_refused_request_that_is_none_is_not_mended(body: bytes) -> None:
+    refused = UpstreamError("encrypted_content could not be verified", status=400, kind="bad_request")
+    assert CLIENT.mend(body, refused) is None

@@ -111,3 +111,12 @@ def test_an_unknown_response_has_openais_code() -> None:
         "param": "previous_response_id",
         "code": "previous_response_not_found",
     }
+
+
+@pytest.mark.parametrize(
+    "item",
+    [b'{"id":"\xff"}', b'{"type":"item_reference","id":"\xff"}', b'{"id":1}', b'[{"id":"x"}]', b'"id"'],
+)
+def test_items_that_cannot_be_read_name_nothing(item: bytes) -> None:
+    """The bytes are no UTF-8, or no item: whoever decodes the whole request says what is wrong."""
+    assert read_state(b'{"model":"m","input":[%b]}' % item).references == ()

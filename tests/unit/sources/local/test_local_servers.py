@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import pi_model_proxy.sources.local.source as source_module
 from pi_model_proxy.catalog import Model
 from pi_model_proxy.credentials import ApiKeyCredential
 from pi_model_proxy.errors import CredentialError, UpstreamUnreachable
@@ -277,3 +278,23 @@ def test_nobody_waits_for_the_first_look() -> None:
         await source.close()
 
     asyncio.run(story())
+
+
+def test_what_a_hostile_server_tells_of_its_models_is_bounded_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_module, "MAX_DETAILS_BYTES", 50_000)
+    tags = {"models": [{"name": f"m{number}"} for number in range(20)]}
+    shown = b'{"capabilities":["completion"],"x":"' + b"x" * 9_000 + b'"}'
+    machine = Machine({f"{OLLAMA}/api/tags": tags, f"{OLLAMA}/api/show": shown})
+    assert len(machine.look()) == 20
+    held = machine.source._details.values()
+    assert 0 < sum(map(len, held)) <= 50_000
+
+
+@pytest.mark.parametrize("length", [-1, 10**30, 0, True])
+def test_a_context_that_no_model_has_is_not_believed(length: int) -> None:
+    shown = {"capabilities": ["completion"], "model_info": {"a.context_length": length}}
+    machine = Machine({f"{OLLAMA}/api/tags": {"models": [{"name": "a"}]}, f"{OLLAMA}/api/show": shown})
+    (model,) = machine.look().values()
+    assert 0 < model.context_window <= 128_000
