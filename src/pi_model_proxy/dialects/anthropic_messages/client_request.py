@@ -38,9 +38,9 @@ from pi_model_proxy.dialects.claude_schemas import enforceable_schema
 from pi_model_proxy.dialects.history import HistoryRules, repair_history
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, distinct_tools
+from pi_model_proxy.dialects.reading import too_deep
 from pi_model_proxy.dialects.reasoning import choose_level, is_wish_lost
 from pi_model_proxy.dialects.sessions import session_of
-from pi_model_proxy.errors import BadRequest
 from pi_model_proxy.hub import OutputFormat, Request, Target, Tool
 from pi_model_proxy.wire import compact_json
 
@@ -65,7 +65,7 @@ def encode_request(request: Request, target: Target) -> Outgoing:
     try:
         return _RequestWriter(request, target).outgoing()
     except RecursionError as error:
-        raise BadRequest("The request is nested too deeply; flatten it.") from error
+        raise too_deep() from error
 
 
 class _RequestWriter:

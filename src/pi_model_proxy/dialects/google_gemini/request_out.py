@@ -17,7 +17,7 @@ from pi_model_proxy.dialects.google_gemini.thinking_out import thinking_plan
 from pi_model_proxy.dialects.google_gemini.tools_out import choose_tools, tool_config, write_tools
 from pi_model_proxy.dialects.losses import Losses
 from pi_model_proxy.dialects.names import ToolNames, distinct_tools
-from pi_model_proxy.errors import BadRequest
+from pi_model_proxy.dialects.reading import too_deep
 from pi_model_proxy.hub import Request, Target
 from pi_model_proxy.wire import compact_json
 
@@ -55,7 +55,7 @@ def encode_request(request: Request, target: Target) -> Outgoing:
     try:
         return _RequestWriter(request, target).outgoing()
     except RecursionError as error:
-        raise BadRequest("The request is nested too deeply; flatten it.") from error
+        raise too_deep() from error
 
 
 class _RequestWriter:

@@ -14,6 +14,7 @@ import msgspec
 from pi_model_proxy.dialects.losses import STEERING_FIELDS
 from pi_model_proxy.dialects.openai_chat.messages_in import DIALECT, read_messages
 from pi_model_proxy.dialects.openai_chat.tools_in import read_tool_choice, read_tools
+from pi_model_proxy.dialects.openai_members import further_members, metadata_of, schema_format
 from pi_model_proxy.dialects.reading import Fields, read_json, says_nothing
 from pi_model_proxy.dialects.reasoning import LEVELS
 from pi_model_proxy.errors import UnsupportedFeature
@@ -105,9 +106,9 @@ def read_request(body: bytes) -> Request:
         verbosity=request.text("verbosity"),
         cache_key=request.text("prompt_cache_key"),
         end_user=request.text(end_user_path),
-        metadata=_metadata(request, dropped),
+        metadata=metadata_of(request, dropped),
         service_tier=request.text("service_tier"),
-        extra=_extra(request),
+        extra=further_members(request, _UNDERSTOOD, _NEUTRAL),
         legacy_functions=is_legacy,
         paths=_paths(
             max_path,
@@ -296,30 +297,4 @@ def _output(request: Fields, dropped: list[str]) -> OutputFormat | None:
     if holder is None or schema is None:
         form.refuse("json_schema", "must be an object with a `schema`")
     holder.unread(_OF_SCHEMA, dropped)
-    return OutputFormat(
-        kind="schema",
-        schema=schema.values,
-        name=holder.text("name"),
-        strict=holder.flag("strict"),
-        description=holder.text("description"),
-    )
-
-
-def _metadata(request: Fields, dropped: list[str]) -> dict[str, str]:
-    """Keep what is text; the specification allows nothing else."""
-    metadata = request.object("metadata")
-    if metadata is None:
-        return {}
-    dropped += [metadata.path(name) for name, value in metadata.values.items() if not isinstance(value, str)]
-    return {name: value for name, value in metadata.values.items() if isinstance(value, str)}
-
-
-def _extra(request: Fields) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in request.values.items()
-        if name not in _UNDERSTOOD
-        and name not in STEERING_FIELDS
-        and not says_nothing(value)
-        and value not in _NEUTRAL.get(name, ())
-    }
+    return schema_format(holder, schema)

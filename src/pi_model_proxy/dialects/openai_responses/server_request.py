@@ -13,11 +13,12 @@ import msgspec
 
 from pi_model_proxy.dialects.base import Peek
 from pi_model_proxy.dialects.losses import STEERING_FIELDS
+from pi_model_proxy.dialects.openai_members import further_members, metadata_of, schema_format
 from pi_model_proxy.dialects.openai_responses.server_items import Conversation, read_items
 from pi_model_proxy.dialects.openai_responses.server_tools import read_tool_choice, read_tools
 from pi_model_proxy.dialects.openai_responses.state import refuse_state
 from pi_model_proxy.dialects.openai_responses.tools import DIALECT
-from pi_model_proxy.dialects.reading import Fields, decode, read_json, says_nothing
+from pi_model_proxy.dialects.reading import Fields, decode, read_json
 from pi_model_proxy.dialects.reasoning import LEVELS
 from pi_model_proxy.errors import UnsupportedFeature
 from pi_model_proxy.hub import OutputFormat, ReasoningWish, Request, Sampling
@@ -97,7 +98,7 @@ def read_request(body: bytes) -> Request:
     end_user_path = "safety_identifier" if request.values.get("safety_identifier") is not None else "user"
     if end_user_path == "safety_identifier" and request.values.get("user") is not None:
         dropped.append("user")
-    metadata = _metadata(request, dropped)
+    metadata = metadata_of(request, dropped)
     form = _form(request, conversation, dropped)
     logprobs = _logprobs(request, dropped)
     text = request.object("text")
@@ -121,7 +122,7 @@ def read_request(body: bytes) -> Request:
         end_user=request.text(end_user_path),
         metadata=metadata,
         service_tier=request.text("service_tier"),
-        extra=_extra(request),
+        extra=further_members(request, _UNDERSTOOD, _NEUTRAL),
         paths={
             **_PATHS,
             **(_form_paths(form) if form is not None else {}),
@@ -289,30 +290,4 @@ def _output(form: Fields, dropped: list[str]) -> OutputFormat | None:
     schema = holder.object("schema")
     if schema is None:
         holder.refuse("schema", "must be a JSON Schema object")
-    return OutputFormat(
-        kind="schema",
-        schema=schema.values,
-        name=holder.text("name"),
-        strict=holder.flag("strict"),
-        description=holder.text("description"),
-    )
-
-
-def _metadata(request: Fields, dropped: list[str]) -> dict[str, str]:
-    """Keep what is text; the specification allows nothing else."""
-    metadata = request.object("metadata")
-    if metadata is None:
-        return {}
-    dropped += [metadata.path(name) for name, value in metadata.values.items() if not isinstance(value, str)]
-    return {name: value for name, value in metadata.values.items() if isinstance(value, str)}
-
-
-def _extra(request: Fields) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in request.values.items()
-        if name not in _UNDERSTOOD
-        and name not in STEERING_FIELDS
-        and not says_nothing(value)
-        and value not in _NEUTRAL.get(name, ())
-    }
+    return schema_format(holder, schema)
